@@ -2,13 +2,14 @@
 
 A program is drawn from its number alone: tensors of several dtypes, sizes (0 among them) and layouts, then some steps of views,
 writes in place, operators with and without ``out=`` and gradients, whose dims may be negative or out of range. Compared are the values,
-dtype, shape, strides and requires_grad that a step leaves, or the type of its exception and the first line. A line is printed for
-each program that differs. Some do rightly: where two things are wrong with a call either may be said first, of equal elements any may be
-the median, and PyTorch reads what it has written where ``out=`` is an operand of a reduction.
+dtype, shape, strides and requires_grad that a step leaves, which tensors are leaves and which share memory, or the type of its exception
+and the first line. A line is printed for each program that differs. Some do rightly: where two things are wrong with a call either may
+be said first, of equal elements any may be the median, and PyTorch reads what it has written where ``out=`` is an operand of a reduction.
 """
 
 import pathlib
 import random
+import re
 import sys
 import warnings
 
@@ -398,6 +399,21 @@ def same(a, b, eps=2e-2):
     return a == b and type(a) is type(b)
 
 
+def held(library, tensors):
+    """What a step leaves: the tensors, which of them are leaves, and the first that each shares its memory with."""
+    memory = [t.untyped_storage().data_ptr() if t.numel() else None for t in tensors]
+    return [
+        (described(library, t), t.is_leaf, t.grad_fn is None, memory.index(address) if address else -1)
+        for t, address in zip(tensors, memory)
+    ]
+
+
+def first_line(error):
+    """Type and first line of an exception. PyTorch names a tensor's type in two ways, whichever it thought of first."""
+    text = str(error).split("\n")[0].replace("'rushlight.Tensor'", "'Tensor'")
+    return type(error).__name__, re.sub(r"CPU(\w+)Type\{", r"torch.\1Tensor{", text)
+
+
 def run(library, number, steps=6):
     """Yields (what the step was, what it gave) of a program."""
     program = Program(library, number)
@@ -405,17 +421,17 @@ def run(library, number, steps=6):
         try:
             said, f = program.step()
         except Exception as error:  # what the step's arguments are made of
-            yield "arguments", (type(error).__name__, str(error).split("\n")[0])
+            yield "arguments", first_line(error)
             return
         try:
             result = f()
         except Exception as error:
-            yield said, (type(error).__name__, str(error).split("\n")[0])
+            yield said, first_line(error)
         else:
             yield said, described(library, result)
             found = [v for v in (result if isinstance(result, (tuple, list)) else [result]) if isinstance(v, library.Tensor)]
             program.tensors += found[:1] if found and found[0].numel() < 1000 else []
-        yield said + " leaves", [described(library, t) for t in program.tensors]
+        yield said + " leaves", held(library, program.tensors)
 
 
 def main(first=0, count=1000):

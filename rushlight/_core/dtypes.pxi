@@ -191,6 +191,8 @@ cdef class device:
                 if index is not None:
                     raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
                 index = int(number)
+            elif index is not None:
+                index = _device_index(index)
             self.type, self.index = kind, index
         else:
             raise TypeError(f"device(): argument 'type' must be str, not {builtins.type(type).__name__}")
@@ -243,6 +245,14 @@ cdef class device:
             with self:
                 return function(*args, **kwargs)
         return run
+
+
+cdef object _device_index(object index):
+    if not hasattr(index, "__index__"):
+        raise TypeError(f"device(): argument 'index' (position 2) must be int, not {builtins.type(index).__name__}")
+    if index < 0 or index > 127:
+        raise RuntimeError(f"Device index must not be {'negative' if index < 0 else 'above 127'}\n  {index} was asked for.")
+    return index.__index__()
 
 
 cdef list _default_places = []       # what the open `with device` blocks restore

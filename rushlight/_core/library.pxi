@@ -187,18 +187,33 @@ cdef class Library(Operator):
         cdef list positional = [<object>args[i] for i in range(n)]
         cdef dict kwargs = {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))}
         cdef object out = kwargs.pop("out")
+        cdef bint loses, adopted
         if out is None:
             return self.plain(*positional, **kwargs)
-        compute_as(out, self.signature, n, kwargs)
+        loses = loses_gradient(args, n + len(kwnames))
+        if loses and self.backward is not None:
+            raise out_and_grad(self.__name__)
+        adopted = compute_as(out, self.signature, n, kwargs)
+        if loses and adopted and self.is_composed() and category((<Tensor>out).code) < 2:
+            raise out_and_grad(self.__name__)
         result = meet(self, positional, kwargs, out)
         if result is not None:
             return result
-        result = self.plain(*positional, **kwargs)
+        try:
+            result = self.plain(*positional, **kwargs)
+        except (RuntimeError, IndexError):
+            if loses and self.is_composed():
+                raise out_and_grad(self.__name__) from None
+            raise
         if "requires_grad" in self.accepted:
             return deliver_new(result, out, self.__name__)
         return deliver_out(result, out, self.__name__)
 
-    cdef int check_outs(self, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
+    cdef bint is_composed(self):
+        """Is the gradient that of the parts?"""
+        return getattr(self, "composed", False)
+
+    cdef int check_memory(self, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
         """Raises if out= shares memory with operands that it must not share it with."""
         cdef object out = <object>args[n + kwnames.index("out")]
         cdef object target
@@ -211,6 +226,16 @@ cdef class Library(Operator):
                 for i in range(len(kwnames)):
                     if kwnames[i] != "out":
                         check_shared(self.memory, kwnames[i], <Tensor>target, <object>args[n + i])
+        return 0
+
+    cdef int check_outs(self, PyObject** args, Py_ssize_t n, tuple kwnames) except -1:
+        """:meth:`check_memory`, where nothing else is wrong with the call."""
+        cdef Py_ssize_t i
+        try:
+            self.check_memory(args, n, kwnames)
+        except RuntimeError:
+            refuse_call(self, [<object>args[i] for i in range(n)], {kwnames[i]: <object>args[n + i] for i in range(len(kwnames))})
+            raise
         return 0
 
     cdef bint records(self, PyObject** args, Py_ssize_t n) except -1:
@@ -434,6 +459,12 @@ cdef Native native(str name, native_t function, str doc):
     cdef Native op = Native(name, doc)
     op.function = function
     return op
+
+
+def refuse_leaf(target):
+    """Raises if a target that is to be overwritten is a leaf, or a view of one: said before what is wrong with the other arguments."""
+    if isinstance(target, Tensor):
+        check_inplace(<Tensor>target, thread_state().grad and needs_grad(<Tensor>target))
 
 
 def write_inplace(Tensor target, Tensor result, operands=()):

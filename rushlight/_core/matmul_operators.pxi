@@ -132,7 +132,7 @@ cdef Tensor matrix_vector(Tensor added, Tensor a, Tensor x, double complex alpha
     cdef ProductNode node
     cdef Tensor out
     cdef str sizes
-    cdef int64_t size = a.sizes[0] if added is None and a.ndim else 0
+    cdef int64_t size = _size_at(a, 0) if added is None else 0
     if a.ndim != 2 or x.ndim != 1 or (added is not None and added.ndim > 1):
         raise RuntimeError(f"vector + matrix @ vector expected, got {1 if added is None else added.ndim}, {a.ndim}, {x.ndim}")
     if added is not None:
@@ -265,15 +265,22 @@ cdef object addmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef PyObject* v[24]
     _ADDMM.bind(v, args, n, kwnames)
     cdef Tensor t = _tensor(_ADDMM, v, 0), a = _tensor(_ADDMM, v, 1), b = _tensor(_ADDMM, v, 2)
+    _check_same_dtype(t, a, b)
     if a.ndim != 2:
         raise RuntimeError(f"mat1 must be a matrix, got {a.ndim}-D tensor")
     if b.ndim != 2:
         raise RuntimeError(f"mat2 must be a matrix, got {b.ndim}-D tensor")
     if a.sizes[1] != b.sizes[0]:
         raise _cannot_multiply(a, b)
-    _check_same_dtype(t, a, b)
     return _deliver(_ADDMM, added_product(t, a, b, _number(_ADDMM, v, 4, b.code), _number(_ADDMM, v, 3, b.code), "AddmmBackward0",
                                             _into(_ADDMM, v[5], (t, a, b))), v[5], (t, a, b))
+
+
+cdef int64_t _size_at(Tensor t, int d) except -1:
+    """The size of a dim that must be there."""
+    if t.ndim == 0:
+        raise IndexError(f"Dimension specified as {d} but tensor has no dimensions")
+    return t.sizes[wrap_dim(d, t.ndim)]
 
 
 cdef int _check_same_dtype(Tensor t, Tensor a, Tensor b) except -1:
@@ -291,10 +298,14 @@ cdef object baddbmm_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef PyObject* v[24]
     _BADDBMM.bind(v, args, n, kwnames)
     cdef Tensor t = _tensor(_BADDBMM, v, 0), a = _tensor(_BADDBMM, v, 1), b = _tensor(_BADDBMM, v, 2)
-    _check_batches(a, b)
+    if a.ndim != 3 or b.ndim != 3:
+        _size_at(a, 0)              # PyTorch asks for the result's sizes first
+        _size_at(a, 1)
+        _size_at(b, 2)
     if t.code != a.code or a.code != b.code:
         raise RuntimeError(f"Input dtypes must be the same, got: input {c_name(t.code)}, batch1: {c_name(a.code)}, "
                            f"batch2: {c_name(b.code)}")
+    _check_batches(a, b)
     return _deliver(_BADDBMM, added_product(t, a, b, _number(_BADDBMM, v, 4, b.code), _number(_BADDBMM, v, 3, b.code), "BaddbmmBackward0",
                                               _into(_BADDBMM, v[5], (t, a, b))), v[5], (t, a, b))
 

@@ -182,6 +182,7 @@ cdef int _install_vectorcall() except -1:
 include "binding.pxi"
 include "outputs.pxi"
 include "pointwise.pxi"
+include "refusals.pxi"
 include "rowwise.pxi"
 include "pushforward.pxi"
 include "rowcopy.pxi"

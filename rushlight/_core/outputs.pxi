@@ -11,21 +11,53 @@ def c_name(int code):
     return _C_NAMES.get(code, dtype_title(code))
 
 
+# Whom PyTorch names where out= and a gradient meet, if not the operator that was called: the part of it that writes. See ops/_outputs.py.
+output_writers = {}
+cdef dict _writers = output_writers
+
+
 cdef object out_and_grad(str name):
     return RuntimeError(
-        f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        f"{_writers.get(name, name)}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+        f"requires grad.\n  [{name}] detach() what requires it, or call under torch.no_grad()."
     )
 
 
+cdef bint loses_gradient(PyObject** args, Py_ssize_t n) except -1:
+    """Does any of a call's arguments, out= among them, collect a gradient? Tensors inside lists count."""
+    cdef Py_ssize_t i
+    cdef object a, b
+    if not thread_state().grad:
+        return False
+    for i in range(n):
+        a = <object>args[i]
+        if isinstance(a, Tensor):
+            if needs_grad(<Tensor>a):
+                return True
+        elif isinstance(a, (list, tuple)):
+            for b in a:
+                if isinstance(b, Tensor) and needs_grad(<Tensor>b):
+                    return True
+    return False
+
+
 cdef int compute_as(object out, Signature signature, Py_ssize_t n, dict kwargs) except -1:
-    """An operator that takes a dtype, and is given none, computes in that of out=, unless it writes its result as it is. One that
-    makes tensors takes no other."""
-    if not isinstance(out, Tensor) or signature.name in _rules or n > signature.position.get("dtype", -1):
+    """An operator that takes a dtype, and is given none, computes in that of out=, unless it writes its result as it is (1: it does).
+    What is given must be that of out=."""
+    cdef int code
+    if not isinstance(out, Tensor) or n > signature.position.get("dtype", -1):
         return 0
     if kwargs.get("dtype") is None:
+        if signature.name in _rules:
+            return 0
         kwargs["dtype"] = out.dtype
-    elif "requires_grad" in signature.position:
-        check_same(dtype_arg(kwargs["dtype"], -1), <Tensor>out)
+        return 1
+    code = dtype_arg(kwargs["dtype"], -1)
+    if "requires_grad" in signature.position:
+        check_same(code, <Tensor>out)
+    elif (<Tensor>out).code != code:
+        raise RuntimeError(f"Expected out tensor to have dtype {c_name(code)}, but got {c_name((<Tensor>out).code)} instead\n"
+                           "  Leave dtype= away: it is that of out=.")
     return 0
 
 
@@ -44,7 +76,7 @@ cdef dict _rules = output_rules
 
 cdef bint _admits(str rule, int had, int given) except -1:
     """May a result of the dtype ``had`` be written to an out= of the dtype ``given``?"""
-    if given == had:
+    if given == had or rule == "own":
         return True
     if rule == "castable":
         return _can_cast(had, given)
@@ -89,7 +121,7 @@ cdef Tensor receiver(Tensor result, object out, str name):
     if not _can_cast(result.code, target.code):
         raise RuntimeError(
             f"result type {dtype_title(result.code)} can't be cast to the desired output type {dtype_title(target.code)}")
-    if thread_state().grad and (needs_grad(target) or needs_grad(result)):
+    if thread_state().grad and (needs_grad(result) or needs_grad(target) and result.code != B1):
         raise out_and_grad(name)
     fit(target, result, name)
     return target
@@ -121,10 +153,11 @@ cdef object meet(Operator op, list args, dict kwargs, object out):
 
 def deliver_out(result, out, name):
     """Writes results to an out= argument (tensor, or tuple of tensors) and returns it."""
+    cdef bint many = isinstance(result, (tuple, list))
+    if thread_state().grad and any([needs_grad(r) for r in (result if many else (result,))]):
+        raise out_and_grad(name)
     check_out(result, out, name)
-    if isinstance(result, (tuple, list)):
-        if thread_state().grad and any([needs_grad(r) for r in result]):
-            raise out_and_grad(name)
+    if many:
         for r, o in zip(result, out):
             deliver(r, o, name)
         return out

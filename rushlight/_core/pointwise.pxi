@@ -49,6 +49,11 @@ cdef class Pointwise(Operator):
     cdef public object inplace
     cdef public object integers        # called with the second operand and the dtype where that is an integer: it may refuse (zero divisors)
     cdef public object bools           # called with the operands where one is bool: it may refuse
+    cdef public object mixed           # called with the operands where their tensors have several dtypes: it may refuse
+    cdef public bint differentiable    # its results have gradients, where they are floating
+    cdef public bint compares          # its results are truth values alone: complex numbers of half width are compared as wider ones
+    cdef public int silent             # bits of the operands in whose place a number takes no part in promotion
+    cdef public object ruled           # must out= keep its rule only where a number stands in an operand's place (True), or where none does (False)?
     cdef public int held               # must the dtype computed in hold the numbers in operands' places?
     cdef int n_parameters
     cdef int[MAX_PARAMETERS] is_operand
@@ -94,9 +99,10 @@ cdef class Pointwise(Operator):
         cdef Promotion promotion = no_promotion()
         cdef uint64_t kinds = 0
         cdef int i, code, kind, n = 0
-        cdef bint some_bool = False
+        cdef bint some_bool = False, several = False
         cdef list baked = None
         cdef object v
+        cdef Tensor first = None
         cdef int[MAX_PARAMETERS] slot
         for i in range(self.n_parameters):
             v = <object>values[i]
@@ -105,6 +111,9 @@ cdef class Pointwise(Operator):
                     return None
                 kind = TENSOR
                 some_bool |= (<Tensor>v).code == B1
+                if first is None:
+                    first = <Tensor>v
+                several |= (<Tensor>v).code != first.code
                 if self.fixed_code[i] == B1 and (<Tensor>v).code != B1:
                     raise not_a_mask(self.__name__, <Tensor>v)
                 if self.fixed_code[i] == FOLLOWS and (<Tensor>v).ndim:
@@ -149,7 +158,7 @@ cdef class Pointwise(Operator):
                 if not isinstance(v, _NUMBERS):
                     if as_number(v) is None:
                         raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Tensor" if self.is_operand[i] else "Number", v)
-                if kind == NUMBER and self.fixed_code[i] == -1:
+                if kind == NUMBER and self.fixed_code[i] == -1 and not self.silent >> i & 1:
                     promotion.number = promote(promotion.number, number_code(as_number(v)))
             c.source[n] = <PyObject*>v
             slot[n] = i
@@ -161,12 +170,17 @@ cdef class Pointwise(Operator):
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
         if some_bool and self.bools is not None:
             self.bools(*[<object>c.source[i] for i in range(n)])
+        if several and self.mixed is not None:
+            self.mixed(*[<object>c.source[i] for i in range(n)])
         code = promoted(&promotion)
+        if code == C32 and self.compares:
+            code = C64
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
-        program = self.program(kinds, baked, code)
+        program = self.program(kinds, baked, code, values)
         if self.integers is not None and category(code) < 2:
-            self.integers(<object>c.source[1] if c.operands[1].tensor != NULL else as_number(<object>c.source[1]), DTYPES[code])
+            self.integers(<object>c.source[1] if c.operands[1].tensor != NULL else as_number(<object>c.source[1]), DTYPES[code],
+                          counted(self, values, None) > 0)
         for i in range(n):
             if c.operands[i].tensor != NULL and self.fixed_code[slot[i]] == FOLLOWS and (<Tensor>c.operands[i].tensor).code != code:
                 if not (<Tensor>c.operands[i].tensor).place:
@@ -225,7 +239,7 @@ cdef class Pointwise(Operator):
             return element(t)
         raise wrong_type(self.__name__, self.signature.names[i], i + 1, "Number", t)
 
-    cdef Program program(self, uint64_t kinds, list baked, int code):
+    cdef Program program(self, uint64_t kinds, list baked, int code, PyObject** values):
         cdef list programs
         cdef object p
         if baked is None and kinds == self.last_kinds and self.last_programs is not None:
@@ -239,6 +253,7 @@ cdef class Pointwise(Operator):
                 self.last_kinds, self.last_programs = kinds, programs
         p = programs[code + 1]
         if p is None:
+            counted(self, values, None)             # what does not fit is said before a dtype is refused
             pattern = [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)]
             p = programs[code + 1] = _trace(self, pattern, dict(baked or ()), code)
         return <Program>p
@@ -286,6 +301,7 @@ cdef class Pointwise(Operator):
         cdef list outputs = []
         cdef list names = []
         cdef int i, k = 0
+        cdef bint exact
         cdef object result, out = None
         for i in range(n):
             rest[i] = args[i]
@@ -297,14 +313,20 @@ cdef class Pointwise(Operator):
                 names.append(kwnames[i])
                 k += 1
         self.signature.bind(values, rest, n, tuple(names) if names else None)
-        p = self.prepare(values, &c)
+        try:
+            p = self.prepare(values, &c)
+        except RuntimeError:
+            if self.differentiable and loses_gradient(args, n + len(kwnames)):
+                raise out_and_grad(self.__name__) from None
+            raise
         if p is None:
             return self.with_numbers(self, args, n, kwnames)
         if out is None:
             result = compute(p, &c)
             return result if p.n_out == 1 else tuple(<list>result)
-        if thread_state().grad and category(p.codes[0]) >= 2 and differentiable_mask(p, &c):
+        if self.differentiable and loses_gradient(args, n + len(kwnames)):
             raise out_and_grad(self.__name__)
+        exact = self.ruled is None or <bint>self.ruled == any_number(&c)
         if p.n_out == 1 and takes_result(p, &c, out):
             run_program(p, c.operands, [out], True)
             bump(<Tensor>out)
@@ -317,11 +339,11 @@ cdef class Pointwise(Operator):
                         check_overlap(<Tensor>target, <Tensor>c.operands[i].tensor)
         run_program(p, c.operands, outputs, False)
         for i in range(c.n):
-            if p.n_out == 1 and c.operands[i].tensor == <PyObject*>out and not same_sizes(<Tensor>out, <Tensor>outputs[0]):
-                raise RuntimeError(f"output with shape {list(out.shape)} doesn't match the broadcast shape {list(outputs[0].shape)}\n"
-                                   f"  [{self.__name__}] out= is an operand, which keeps its shape.")
+            if p.n_out == 1 and c.source[i] == <PyObject*>out and not same_sizes(<Tensor>out, <Tensor>outputs[0]):
+                raise _other_shape(<Tensor>out, (<Tensor>outputs[0]).sizes, (<Tensor>outputs[0]).ndim)
         if p.n_out == 1:
-            check_out(outputs[0], out, self.__name__)
+            if exact:
+                check_out(outputs[0], out, self.__name__)
             return deliver(outputs[0], out, self.__name__)
         return tuple([deliver(r, o, self.__name__) for r, o in zip(outputs, out)])
 
@@ -377,6 +399,15 @@ cdef bint takes_result(Program p, Call* c, object out) noexcept:
 cdef object not_a_mask(str name, Tensor t):
     return RuntimeError(
         f"{name}_ only supports boolean masks, but got mask with dtype {c_name(t.code)}\n  Compare to make a mask (mask != 0), or convert with .bool().")
+
+
+cdef bint any_number(Call* c) noexcept:
+    """Does a number stand in an operand's place?"""
+    cdef int i
+    for i in range(c.n):
+        if c.operands[i].tensor == NULL:
+            return True
+    return False
 
 
 # -- running and recording --
@@ -471,21 +502,26 @@ cdef class InPlace(Operator):
         if not isinstance(<object>values[0], Tensor):
             raise wrong_type(self.__name__, op.signature.names[0], 1, "Tensor", <object>values[0])
         target = <Tensor>values[0]
-        p = op.prepare(values, &c)
+        try:
+            p = op.prepare(values, &c)
+        except RuntimeError:
+            refuse_target(op, values, target)
+            raise
         if p is None:
             return op.with_numbers(self, args, n, kwnames)
         if not _can_cast(p.codes[0], target.code):
-            raise RuntimeError(
-                f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {dtype_title(target.code)}")
+            refuse_target(op, values, target)
+            title = c_name(target.code) if op.ruled is True and any_number(&c) else dtype_title(target.code)
+            raise RuntimeError(f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {title}")
         if category(target.code) == 3 and category(p.codes[0]) == 2:
             raise RuntimeError(f"In-place {op.__name__} is not supported for complex tensors.\n"
                                f"  Its result is real: keep it under a name, as by y = x.{op.__name__}().")
         if op.fills and is_expanded(target):
             return _callbacks["fill_expanded"](target, <object>values[1], <object>values[2])
-        check_writable(target)
         if thread_state().grad:
             mask = differentiable_mask(p, &c)
         check_inplace(target, mask != 0)
+        check_writable(target)
         if mask:
             node = PointwiseNode.record(p, &c, mask)
             for i in range(node.gradient.n):     # what the gradient reads of the target is about to be overwritten: keep a copy
@@ -505,8 +541,7 @@ cdef class InPlace(Operator):
             outputs = []
             run_program(p, c.operands, outputs, False)
             if not same_sizes(<Tensor>outputs[0], target):
-                raise RuntimeError(
-                    f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(outputs[0].shape)}")
+                raise _other_shape(target, (<Tensor>outputs[0]).sizes, (<Tensor>outputs[0]).ndim)
             _write(target, <Tensor>outputs[0])
         bump(target)
         if node is not None:

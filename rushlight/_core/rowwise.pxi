@@ -448,6 +448,7 @@ cdef class Rowwise(Pointwise):
         cdef list baked = None
         cdef object v, p
         cdef bint tensor, half
+        cdef Space space
         if not isinstance(<object>values[0], Tensor):
             raise wrong_type(self.__name__, self.signature.names[0], 1, "Tensor", <object>values[0])
         source = code = (<Tensor>values[0]).code
@@ -484,8 +485,14 @@ cdef class Rowwise(Pointwise):
             key = (key, tuple(baked))
         p = self.variants.get(key)
         if p is None:
-            p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()),
-                                             (source, code, wide, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
+            try:
+                p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()),
+                                                (source, code, wide, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
+            except NotImplementedError:                 # of a dtype: what is wrong with the dims is said first
+                self.space(values, <Tensor>values[0], &space)
+                if self.no_identity:
+                    self.refuse_empty(&space, <object>values[self.dim_at])
+                raise
         for i in range(n):
             if c.operands[i].tensor == NULL:
                 put_scalar(c.operands[i].number, (<Program>p).codes[(<Program>p).n_out + i], <object>c.source[i])
@@ -553,7 +560,7 @@ cdef class Rowwise(Pointwise):
                 raise RuntimeError(f"{self.__name__}(): Expected reduction dim to be specified for input.numel() == 0. "
                                    "Specify the reduction dim with the 'dim' argument.")
             if space.size[d] == 0 and space.reduced >> d & 1:
-                raise IndexError(f"{self.__name__}(): Expected reduction dim {d} to have non-zero size.")
+                raise IndexError(f"{self.__name__}(): Expected reduction dim {dim if type(dim) is int else d} to have non-zero size.")
         return 0
 
     cdef object call_row_out(self, PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -563,6 +570,8 @@ cdef class Rowwise(Pointwise):
         cdef object out = kwargs.pop("out")
         if out is None:
             return self.plain(*positional, **kwargs)
+        if self.differentiable and loses_gradient(args, n + len(kwnames)):
+            raise out_and_grad(self.__name__)
         compute_as(out, self.signature, n, kwargs)
         met = meet(self, positional, kwargs, out)
         return met if met is not None else deliver_out(self.plain(*positional, **kwargs), out, self.__name__)

@@ -134,7 +134,7 @@ cdef double _y1(double x, double _) noexcept nogil:
 cdef void _k01(double x, double* k0, double* k1) noexcept nogil:
     cdef double f, p = 0.5, q = x * x / 4, c = 1, k = 0, delta, a, b, d, h, s, q1, q2, next_q, total
     if x <= 2:
-        f = -log(x / 2) - 0.57721566490153286061
+        f = 0.11593151565841244881 - log(x)              # log 2 less Euler's constant: half of the smallest x would be 0
         k0[0], k1[0] = f, p
         delta = f
         while fabs(delta) > 1e-17 * fabs(k0[0]) or k < 3:

@@ -52,7 +52,11 @@ cdef class Writing(Library):
         else:
             target = source
             check_inplace(target, record)
-            self.check_target(target, values)
+            try:
+                self.check_target(target, values)
+            except RuntimeError:
+                self.write(clone(resolve(target)), values)      # what its definition refuses is said first
+                raise
             if record and "original" in self.wanted:
                 original = clone(resolve(target))
         try:

@@ -15,7 +15,8 @@ _HALF_MOST = 65504.0
 sigmoid, tanh = elementary.sigmoid, elementary.tanh
 gelu, softplus, logsigmoid, softsign = activation.gelu, activation.softplus, activation.logsigmoid, activation.softsign
 tanhshrink, hardshrink, prelu = activation.tanhshrink, activation.hardshrink, activation.prelu
-softmax, log_softmax, softmin = twin(statistics.softmax), twin(statistics.log_softmax), statistics.softmin
+softmax, softmin = twin(statistics.softmax, statistics.functional_softmax), statistics.softmin
+log_softmax = twin(statistics.log_softmax, statistics.functional_log_softmax)
 
 relu_, leaky_relu_, elu_, celu_, selu_ = (getattr(activation, n).inplace for n in ("relu", "leaky_relu", "elu", "celu", "selu"))
 hardtanh_, threshold_ = activation.hardtanh.inplace, activation.threshold.inplace

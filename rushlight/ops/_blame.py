@@ -37,9 +37,10 @@ def _parameters(op):
     return found
 
 
-def _expected(name, default):
+def _expected(op, name, default):
     """What a parameter takes, in PyTorch's words; None if anything."""
-    if name == "dim" and type(default) is int:
+    stated = getattr(getattr(op, "forward", None), "__annotations__", {}).get(name)
+    if stated == "integer" or (name == "dim" and type(default) is int):
         return "int"
     return _EXPECTED.get(name) or _BY_DEFAULT.get(type(default))
 
@@ -50,12 +51,12 @@ def _is_integer(value):
     return hasattr(value, "__index__")
 
 
-def _fits(value, expected, certain):
+def _fits(value, expected, certain, required=False):
     """May a value stand where ``expected`` is? Numbers and lists stand for tensors in some operators, tensors for numbers in others: where
     nothing tells of types (not ``certain``), they may; so may words (padding="same") and lists where one number is usual.
     """
     if value is None:
-        return True
+        return not (required and certain and expected == "int")
     if expected == "Tensor":
         return isinstance(value, Tensor) or not (certain or isinstance(value, (str, bytes, dict, slice)))
     if expected == "int":
@@ -94,6 +95,20 @@ def _missing(op, error):
     return op.signature.missing(text.split("'")[1::2])
 
 
+def _blame_own(op, args, kwargs, positions, error):
+    """What a part of a composition says of one of its arguments is said of the composition's, where that has one of this name and kind."""
+    part, _, said = str(error).partition("(): argument '")
+    name, _, kind = said.partition("\n")[0].partition("'")
+    expected, _, given = kind.partition(" must be ")[2].partition(", not ")
+    at = positions.get(name)
+    if part == op.__name__ or at is None or not given:
+        return
+    value = args[at] if at < len(args) else kwargs.get(name)
+    if core.kind_of(value) == given:
+        where = f" (position {at + 1})" if at < len(args) else ""
+        raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be {expected}, not {given}") from error
+
+
 def blame(op, args, kwargs, error):
     """Raises the TypeError for a call of ``op`` that ended in ``error``, if an argument's type explains it."""
     if isinstance(error, OverflowError) and "too large to convert" in str(error):
@@ -101,17 +116,19 @@ def blame(op, args, kwargs, error):
     if isinstance(error, NotImplementedError):  # of a dtype, not of an argument's class
         return
     certain = _tells_of_types(error)
+    parameters = _parameters(op)
+    positions = {name: i for i, (name, _) in enumerate(parameters)}
     if not certain and _is_about_arguments(error):
-        return
+        return _blame_own(op, args, kwargs, positions, error)
     if missing := _missing(op, error):
         raise missing from None
-    text, parameters = str(error), _parameters(op)
-    positions = {name: i for i, (name, _) in enumerate(parameters)}
+    text = str(error)
     given = [(i, *parameters[i], value) for i, value in enumerate(args[: len(parameters)])]
     given += [(positions[k], *parameters[positions[k]], v) for k, v in kwargs.items() if k in positions]
     for i, name, default, value in given:
-        expected = _expected(name, default)
-        if expected is not None and not _fits(value, expected, certain):
+        expected = _expected(op, name, default)
+        required = default is core.Signature.required
+        if expected is not None and not _fits(value, expected, certain, required):
             where = f" (position {i + 1})" if i < len(args) else ""
             raise TypeError(f"{op.__name__}(): argument '{name}'{where} must be {expected}, not {core.kind_of(value)}") from error
     given += [(i, "input", None, value) for i, value in enumerate(args) if i >= len(parameters)]

@@ -29,6 +29,7 @@ from ..lang import expr as ex
 from ..lang import types as ty
 from ._format import keeping
 from ._outputs import elementwise
+from ._refusals import NO_ARITHMETIC, check, refuse  # noqa: F401
 
 planned = core.Plan
 """Decorates a function whose results (index tensors, weights, geometry) follow from its hashable arguments: they are remembered."""
@@ -113,10 +114,13 @@ def pointwise(function=None, **options):
     where: the faces; inplace: also ``name_``; label: the node's name if not the operator's; aliases: more names;
     overloads: where PyTorch has an operator for each kind of operands, those in the order in which it numbers their nodes ("TN TT"): T is a
     tensor that it counts among a node's inputs, N a number, - an operand without gradient; integers: a function that is called with
-    the second operand and the dtype where integers are computed with, and may refuse it; bools: one that is called with all operands where
-    one of them is bool, and may refuse them; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may
-    become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place
-    that are constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
+    the second operand, the dtype and whether the result has elements, where integers are computed with, and may refuse it; bools: one that
+    is called with all operands where one of them is bool, and may refuse them; mixed: one that is called with them where their tensors have
+    several dtypes; silent: the names of operands in whose place a number takes no part in promotion; gradient=False: results never have
+    one; compares: complex numbers of half width are compared as wider ones; held: the dtype computed in must hold the numbers in operands'
+    places: 'but halves', which may become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers
+    in the last operand's place that are
+    constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
     able to hold; leads: the position of the operand after which results lie, before the others; numbers: the names of the operands in
     whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be numbers, which give a
     0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
@@ -130,8 +134,9 @@ def pointwise(function=None, **options):
 
 
 def _pointwise(function, *, name=None, floating=False, result=False, where="function method", inplace=True, label=None, aliases=(),
-               dtypes="any", integers=None, bools=None, held=None, overloads=None, common=None, absent=None, fits="", leads=0,
-               numbers=None, fills=False, float8=False, row_major=False, out=None, second=None):  # fmt: skip
+               dtypes="any", integers=None, bools=None, mixed=None, held=None, overloads=None, common=None, absent=None, fits="", silent="",
+               leads=0, numbers=None, fills=False, float8=False, row_major=False, gradient=True, compares=False, out=None,
+               second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(function, name)
     kinds = [function.__annotations__.get(p) for p in signature.names]
@@ -139,11 +144,13 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     fixed = _fixed(kinds)
     op = core.Pointwise(function, signature, is_operand, fixed, floating, (label or _camel(name)) + "Backward0")
     op.result, op.dtypes, op.stated, op.integers, op.bools, op.absent = result, dtypes, None, integers, bools, absent or {}
+    op.mixed, op.silent = mixed, sum(1 << i for i, p in enumerate(signature.names) if p in silent.split())
+    op.ruled = None if out is None else out.numbers
     op.held = (None, "but halves", "always", "last").index(held)
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
     op.fits, op.leads, op.numbers, op.fills = frozenset(fits.split()), leads, numbers is True, fills
-    op.float8 = float8
+    op.float8, op.compares, op.differentiable = float8, compares, gradient
     if isinstance(numbers, str):
         op.tensors = sum(1 << i for i, p in enumerate(signature.names) if is_operand[i] and p not in numbers.split())
     state_second(op.label, second)
@@ -161,9 +168,9 @@ def rowwise(function=None, **options):
     """Defines a rowwise operator: an expression with reductions. Parameters named dim, keepdim, dtype (or normalized_shape) choose
     the reduced dims.
 
-    floating, result, where, label, aliases, dtypes, overloads, out, second: as for :func:`pointwise`; widen: integers are accumulated and
-    returned as int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a channels-last input are
-    channels-last; statistics: results over the kept dims are float32 for half-width operands, as they are computed.
+    floating, result, where, label, aliases, dtypes, overloads, gradient, out, second: as for :func:`pointwise`; widen: integers are
+    accumulated and returned as int64; identity=False: an empty dim can't be reduced (max, min); keeps_format: full results of a
+    channels-last input are channels-last; statistics: results over the kept dims are float32 for half-width operands, as they are computed.
     """
     return _decorator(_rowwise, function, options)
 
@@ -173,7 +180,7 @@ _SPACE = ("dim", "keepdim", "dtype", "normalized_shape")
 
 def _rowwise(function, *, name=None, floating=False, result=False, where="function method", label=None, aliases=(),
              dtypes="any", widen=False, signature_of=None, identity=True, keeps_format=False, overloads=None, statistics=False,
-             out=None, second=None):  # fmt: skip
+             gradient=True, out=None, second=None):  # fmt: skip
     name = name or function.__name__
     signature = _signature(signature_of or function, name)
     kinds = [(signature_of or function).__annotations__.get(p) for p in signature.names]
@@ -182,6 +189,7 @@ def _rowwise(function, *, name=None, floating=False, result=False, where="functi
     op = core.Rowwise(function, signature, is_operand, _fixed(kinds), floating, (label or _camel(name)) + "Backward0", widen)
     op.result, op.dtypes, op.stated, op.kinds, op.no_identity = result, dtypes, None, kinds, not identity
     state_second(op.label, second)
+    op.differentiable = gradient
     op.keeps_format, op.overloads, op.statistics = keeps_format, overloads and tuple(overloads.split()), statistics
     op.gradient = lambda g: setattr(op, "stated", g) or op
     return _register(op, "rowwise", name, _face(where, False), function, aliases, out, result=result, dtypes=dtypes)
@@ -237,13 +245,16 @@ def taped_as(op, node, forward, backward):
 
 def composite(function=None, **options):
     """Defines an operator as a composition of others: the tape records what it calls. out: as for :func:`pointwise`; memory: `sharing`;
-    apart: the method is another object, a `twin`, for classes that are asked about calls and tell the two apart, as they can in PyTorch."""
+    gradient=False: results never have one; apart: the method is another object, a `twin`, for classes that are asked about calls and tell
+    the two apart, as they can in PyTorch."""
     return _decorator(_composite, function, options)
 
 
-def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None, memory=None, apart=False):
+def _composite(function, *, name=None, where="function method", inplace=False, aliases=(), out=None, memory=None, apart=False,
+               gradient=True):  # fmt: skip
     name = name or function.__name__
     op = _composition(function, name, memory)
+    op.composed = gradient
     if inplace:
         op.inplace = _inplace_of(op, name)
     _register(op, "composite", name, _face(where, inplace), function, aliases, out)
@@ -259,10 +270,10 @@ def _composition(function, name, memory=None):
     return op
 
 
-def twin(op):
-    """Another operator with the definition of the composition ``op``, which recorded graphs or classes that are asked tell from it:
-    ``nn.functional``'s softmax, ``Tensor.unbind``."""
-    return _composition(op.forward, op.__name__)
+def twin(op, function=None):
+    """Another operator with the definition of the composition ``op``, or one of its own, which recorded graphs or classes that are asked
+    tell from it: ``nn.functional``'s softmax, ``Tensor.unbind``."""
+    return _composition(function or op.forward, op.__name__)
 
 
 def visible(function=None, **options):
@@ -300,7 +311,12 @@ def compiled_in(module):
 
 def _inplace_of(op, name):
     def inplace(input, *args, **kwargs):
-        return core.write_inplace(input, op(input, *args, **kwargs), (*args, *kwargs.values()) if op.memory else ())
+        try:
+            result = op(input, *args, **kwargs)
+        except (RuntimeError, IndexError):
+            core.refuse_leaf(input)
+            raise
+        return core.write_inplace(input, result, (*args, *kwargs.values()) if op.memory else ())
 
     inplace.__name__ = name + "_"
     inplace.__doc__ = f"In-place version of :func:`{name}`: overwrites the tensor and returns it."
@@ -309,38 +325,12 @@ def _inplace_of(op, name):
 
 # -- tracing --
 
-_REFUSED = {
-    "any": (),
-    "real": ("c64", "c128", "c32"),
-    "number": ("b1",),
-    "real number": ("b1", "c64", "c128", "c32"),
-    "integral": ("f16", "bf16", "f32", "f64", "c64", "c128", "c32"),
-    "float": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64", "c64", "c128", "c32"),
-    "inexact": ("b1", "u8", "i8", "i16", "i32", "i64", "u16", "u32", "u64"),
-}
-NO_ARITHMETIC = ("f8e4m3fn", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "c32")
-
-
-def refuse(op, name, type, cause=None):
-    """Raises PyTorch's error for a dtype that an operator does not support; ``cause``: what tells why."""
-    title = core.dtype_name(ty.CODES[type])
-    kernel = op.__dict__.get("kernel", f"{name}_cpu")
-    known = op.__dict__.get("no_complex") if ty.is_complex(type) else None
-    error, said = known or (NotImplementedError, f"\"{kernel}\" not implemented for '{title}'")
-    raise error(f"{said}\n  {name.lstrip('_')}() does not support this dtype; convert the tensor first, say with .float().") from cause
-
-
-def _check(op, type):
-    if type in _REFUSED[op.dtypes] or (type in NO_ARITHMETIC and not (op.__dict__.get("float8") and type in ty.FLOAT8)):
-        refuse(op, op.__name__, type)
-
-
 def trace(op, pattern, baked, code):
     """Runs a definition on symbolic elements; the Program (RowProgram) for these operands. Called by the core when one is missing."""
     if isinstance(op, core.Rowwise):
         return _trace_rows(op, pattern, baked, *code)
     type = ty.NAMES[code] if code >= 0 else "b1"
-    _check(op, type)
+    check(op, type, "".join("TN"[kind] for kind in pattern if kind in (TENSOR, NUMBER)))
     compute = _computed_in(type)
     args, in_types = [], []
     for i, (name, kind, default, fixed) in enumerate(zip(op.signature.names, pattern, op.signature.defaults, op.fixed)):
@@ -416,7 +406,7 @@ def _stored(result, type, compute):
 def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
     """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given, or out='s."""
     source, type = ty.NAMES[source], ty.NAMES[code]
-    _check(op, type)
+    check(op, type)
     compute = _computed_in(type)
     args, in_types, rows = [], [], []
     for i, (name, kind, default) in enumerate(zip(op.signature.names, pattern, op.signature.defaults)):

@@ -3,11 +3,12 @@
 import warnings
 
 from .._core import callbacks
+from .._core import operator as _operator
 from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
-from ._outputs import boolean, elementwise, unary
+from ._outputs import boolean, elementwise, exact, unary
 
 
 def _no_bool_subtraction(*operands):
@@ -26,10 +27,12 @@ def _check_alpha(alpha, x):
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
 
 
-def _no_zero(other, dtype):
+def _no_zero(other, dtype, some):
     """Integers have no infinity: PyTorch raises where one is divided by zero, or by a number that the dtype makes zero of."""
     from . import reduction
 
+    if not some:
+        return
     zero = other % 256**dtype.itemsize == 0 if type(other) is int else other == 0
     if zero if isinstance(zero, bool) else bool(reduction.any(zero)):
         raise RuntimeError(
@@ -37,7 +40,7 @@ def _no_zero(other, dtype):
         )
 
 
-def _no_negative(exponent, dtype):
+def _no_negative(exponent, dtype, some):
     """Integers have no fractions: PyTorch raises where one is raised to a negative number."""
     if isinstance(exponent, int) and exponent < 0:
         raise RuntimeError(
@@ -133,7 +136,7 @@ def _check_rounding(mode):
 
 
 @composite(aliases=("divide",), memory=elementwise)
-def div(input, other, *, rounding_mode=None):
+def div(input, other, *, rounding_mode=None, out=None):
     """``input / other``, with ``rounding_mode`` 'trunc' or 'floor' rounded (integers then stay integers).
 
     >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode='floor')
@@ -141,7 +144,7 @@ def div(input, other, *, rounding_mode=None):
     """
     _check_rounding(rounding_mode)
     chosen = {None: true_divide, "floor": floor_divide, "trunc": trunc_divide}[rounding_mode]
-    return chosen(input, other)
+    return chosen(input, other) if out is None else chosen(input, other, out=out)
 
 
 @composite(where="method", aliases=("divide_",))
@@ -396,7 +399,16 @@ signbit.no_complex = NotImplementedError, "signbit is not implemented for comple
 # -- three operands --
 
 
-@pointwise(overloads="TTN TTT", dtypes="inexact", held="but halves", numbers="weight")
+def _one_dtype(input, end, weight):
+    """``end`` and ``weight`` are of ``input``'s dtype: nothing is promoted but by a weight that is one tensor without dims."""
+    for name, x in (("end", end), ("weight", weight)):
+        if isinstance(x, _tensor.Tensor) and x.dtype is not input.dtype and (name == "end" or x.ndim):
+            expected, given = (_operator.c_name(_tensor.code_of(t)) for t in (input, x))
+            raise RuntimeError(f"expected dtype {expected} for `{name}` but got dtype {given}\n  [lerp] convert it first, with .to().")
+
+
+@pointwise(overloads="TTN TTT", dtypes="inexact", held="but halves", numbers="weight", mixed=_one_dtype, silent="weight",
+           out=unary.where(numbers=False))  # fmt: skip
 def lerp(input, end, weight):
     """``input + weight * (end - input)``, computed from the nearer end.
 
@@ -406,6 +418,9 @@ def lerp(input, end, weight):
     near = fn.lt(fn.abs(weight), 0.5)
     gap = end - input
     return fn.where(near, input + weight * gap, end - gap * (1 - weight))
+
+
+lerp.kernel = {"TTN": "lerp_kernel_scalar", "TTT": "lerp_kernel_tensor"}
 
 
 @pointwise(dtypes="number", numbers="")
@@ -438,7 +453,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * fn.div(tensor1, tensor2)
 
 
-@pointwise(where="", inplace=False, held="but halves", float8=True)
+@pointwise(where="", inplace=False, held="but halves", float8=True, out=exact("Expected out type to be {Has} but got {Given}"))
 def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 

@@ -64,7 +64,7 @@ def _check_bounds(bounds, values, sorter):
         raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {title(sorter)}")
 
 
-@composite(where="function", out=_PLACES_OUT)
+@composite(where="function", out=_PLACES_OUT, gradient=False)
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """Where each value of ``input`` would be inserted in its row of ``sorted_sequence`` to keep the order.
 
@@ -214,7 +214,7 @@ def _bin_number(input, low, high, bins):
     return fn.cast(fn.where(inside, fn.where(number < bins, number, bins - 1), bins), "i32")
 
 
-@composite(out=exact(_OTHER_COUNTS))
+@composite(out=exact(_OTHER_COUNTS), gradient=False)
 def histc(input, bins=100, min=0, max=0):
     """How many elements lie in each of ``bins`` equal intervals from ``min`` to ``max``, as floats; others are not counted.
 

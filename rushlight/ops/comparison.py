@@ -9,7 +9,7 @@ from ._outputs import boolean, exact, unary
 # -- comparison: the result is bool, and NaN compares as unequal to everything --
 
 
-@pointwise(numbers="other", float8=True)
+@pointwise(numbers="other", float8=True, compares=True, gradient=False)
 def eq(input, other):
     """True where ``input == other``.
 
@@ -19,7 +19,7 @@ def eq(input, other):
     return fn.eq(input, other)
 
 
-@pointwise(aliases=("not_equal",), numbers="other", float8=True)
+@pointwise(aliases=("not_equal",), numbers="other", float8=True, compares=True, gradient=False)
 def ne(input, other):
     """True where ``input != other``; NaN differs from everything, itself included.
 
@@ -30,7 +30,7 @@ def ne(input, other):
     return fn.ne(input, other)
 
 
-@pointwise(aliases=("less",), dtypes="real", numbers="other")
+@pointwise(aliases=("less",), dtypes="real", numbers="other", gradient=False)
 def lt(input, other):
     """True where ``input < other``. The shapes are broadcast, the dtypes promoted before they are compared.
 
@@ -41,7 +41,7 @@ def lt(input, other):
     return fn.lt(input, other)
 
 
-@pointwise(aliases=("less_equal",), dtypes="real", numbers="other")
+@pointwise(aliases=("less_equal",), dtypes="real", numbers="other", gradient=False)
 def le(input, other):
     """True where ``input <= other``.
 
@@ -51,7 +51,7 @@ def le(input, other):
     return fn.le(input, other)
 
 
-@pointwise(aliases=("greater",), dtypes="real", numbers="other")
+@pointwise(aliases=("greater",), dtypes="real", numbers="other", gradient=False)
 def gt(input, other):
     """True where ``input > other``; False where either is NaN.
 
@@ -61,7 +61,7 @@ def gt(input, other):
     return fn.gt(input, other)
 
 
-@pointwise(aliases=("greater_equal",), dtypes="real", numbers="other")
+@pointwise(aliases=("greater_equal",), dtypes="real", numbers="other", gradient=False)
 def ge(input, other):
     """True where ``input >= other``.
 
@@ -111,7 +111,7 @@ def fmin(input, other):
     return input & other if input.type == "b1" else fn.fmin(input, other)
 
 
-@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN", held="always", numbers="min max")
+@pointwise(aliases=("clip",), dtypes="real", overloads="TTT TNN", held="always", numbers="min max", out=unary.where(numbers=True))
 def clamp(input, min: operand = None, max: operand = None):
     """``input`` limited to [min, max]; either may be a tensor, a number or None (not both None).
 
@@ -125,7 +125,7 @@ def clamp(input, min: operand = None, max: operand = None):
     return fn.clamp(input, min, max)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="min")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="min", out=unary.where(numbers=True))
 def clamp_min(input, min):
     """``input`` limited from below by a number or a tensor; nan stays.
 
@@ -135,7 +135,7 @@ def clamp_min(input, min):
     return fn.clamp(input, min, None)
 
 
-@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="max")
+@pointwise(dtypes="real", overloads="TN TT", where="function function_ method", held="always", numbers="max", out=unary.where(numbers=True))
 def clamp_max(input, max):
     """``input`` limited from above by a number or a tensor; nan stays.
 
@@ -156,7 +156,7 @@ def _nowhere(x):
     return fn.ne(x, x)
 
 
-@pointwise(inplace=False, float8=True)
+@pointwise(inplace=False, float8=True, gradient=False)
 def isnan(input):
     """True where an element is not a number; a complex one where either part is none.
 
@@ -166,7 +166,7 @@ def isnan(input):
     return fn.isnan(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False, float8=True)
+@pointwise(inplace=False, float8=True, gradient=False)
 def isinf(input):
     """True where an element is +inf or -inf; a complex one where either part is.
 
@@ -176,7 +176,7 @@ def isinf(input):
     return fn.isinf(input) if _fractional(input) else _nowhere(input)
 
 
-@pointwise(inplace=False, float8=True)
+@pointwise(inplace=False, float8=True, gradient=False)
 def isfinite(input):
     """True where an element is neither infinite nor nan: always, for integers.
 
@@ -186,7 +186,7 @@ def isfinite(input):
     return fn.isfinite(input) if _fractional(input) else fn.eq(input, input)
 
 
-@pointwise(inplace=False, dtypes="real", out=boolean)
+@pointwise(inplace=False, dtypes="real", out=boolean, gradient=False)
 def isposinf(input):
     """True where an element is +inf.
 
@@ -196,7 +196,7 @@ def isposinf(input):
     return fn.eq(input, float("inf")) if input.type in ty.FLOATS else _nowhere(input)
 
 
-@pointwise(inplace=False, dtypes="real", out=boolean)
+@pointwise(inplace=False, dtypes="real", out=boolean, gradient=False)
 def isneginf(input):
     """True where an element is -inf.
 
@@ -206,7 +206,7 @@ def isneginf(input):
     return fn.eq(input, float("-inf")) if input.type in ty.FLOATS else _nowhere(input)
 
 
-@pointwise(inplace=False)
+@pointwise(inplace=False, gradient=False)
 def isreal(input):
     """True where the imaginary part is zero.
 
@@ -248,7 +248,7 @@ def _truth(x):
     return x if x.type == "b1" else fn.ne(x, 0)
 
 
-@pointwise(numbers="")
+@pointwise(numbers="", gradient=False)
 def logical_and(input, other):
     """True where both are nonzero.
 
@@ -258,7 +258,7 @@ def logical_and(input, other):
     return _truth(input) & _truth(other)
 
 
-@pointwise(numbers="")
+@pointwise(numbers="", gradient=False)
 def logical_or(input, other):
     """True where either is nonzero.
 
@@ -268,7 +268,7 @@ def logical_or(input, other):
     return _truth(input) | _truth(other)
 
 
-@pointwise(numbers="")
+@pointwise(numbers="", gradient=False)
 def logical_xor(input, other):
     """True where just one is nonzero.
 
@@ -278,7 +278,7 @@ def logical_xor(input, other):
     return _truth(input) ^ _truth(other)
 
 
-@pointwise
+@pointwise(gradient=False)
 def logical_not(input):
     """True where ``input`` is zero.
 

@@ -11,7 +11,7 @@ from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
 from ._outputs import elementwise, exact, sharing
-from .index import zeros_of
+from .index import title, zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
 
@@ -122,6 +122,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     >>> torch.addbmm(torch.zeros(1, 1), x, x.mT)
     tensor([[30.]])
     """
+    shape.expand(input, (batch1.size(1), batch2.size(2)))
     if batch1.ndim != 3 or batch2.ndim != 3:
         raise RuntimeError(f"batch{1 if batch1.ndim != 3 else 2} must be a 3D tensor")
     (b, n, k), (other, rows, m) = batch1.shape, batch2.shape
@@ -138,9 +139,10 @@ registry["addbmm"].where += ("inplace",)
 
 
 def _check_vectors(name, **vectors):
-    for argument, x in vectors.items():
-        if x.ndim != 1:
-            raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {x.ndim}-D")
+    ranks = {argument: x.ndim for argument, x in vectors.items()}  # (what is no tensor is refused first)
+    for argument, rank in ranks.items():
+        if rank != 1:
+            raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {rank}-D")
 
 
 @composite(aliases=("ger",), memory=elementwise)
@@ -335,6 +337,8 @@ def linalg_cross(input, other, *, dim=-1):
     for x in (input, other):
         if x.size(dim) != 3:
             raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.size(dim)} and {other.size(dim)}")
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"expected scalar type {title(input)} but found {title(other)}\n  [linalg.cross] Convert one of them.")
     return registry["cat"].operator(_cross(*(shape.narrow(x, dim, i, 1) for x in (input, other) for i in range(3))), dim)
 
 

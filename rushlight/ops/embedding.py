@@ -199,4 +199,4 @@ def one_hot(tensor, num_classes=-1):
         num_classes = high + 1
     elif high >= num_classes:
         raise RuntimeError(f"Class values must be smaller than num_classes.\n  The largest is {high}, num_classes is {num_classes}.")
-    return shape.cast(comparison.eq(shape.unsqueeze(tensor, -1), _classes(num_classes, tensor.device)), _int64)
+    return shape.cast(comparison.eq(shape.unsqueeze(shape.contiguous(tensor), -1), _classes(num_classes, tensor.device)), _int64)

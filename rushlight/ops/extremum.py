@@ -169,7 +169,7 @@ def _arg(name, op, doc):
         return op(input, dim, keepdim) if input.ndim else _zero_index(input)
 
     definition.__name__, definition.__doc__ = name, doc
-    return composite(definition, out=exact)
+    return composite(definition, out=exact, gradient=False)
 
 
 argmax = _arg("argmax", reduction._argmax, """The position of the largest element, the first of equal ones: in the flattened tensor, or

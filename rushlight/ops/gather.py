@@ -22,7 +22,7 @@ _int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
 
 def _check_index(name, input, index, other, src=None):
     check_tensor(name, "index", 2, index)
-    if index.dtype is not _int64 and index.dtype is not _int32 and (name != "gather" or index.numel()):
+    if index.dtype is not _int64 and index.dtype is not _int32 and index.numel():
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if src is not None and input.dtype is not src.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
@@ -471,13 +471,13 @@ def put(input, index, source, accumulate=False):
     """
     check_tensor("put", "index", 2, index)
     check_tensor("put", "source", 3, source)
+    if index.dtype is not _int64:
+        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {title(index)}")
     if input.dtype is not source.dtype:
         raise RuntimeError(
             "put_(): self and source expected to have the same dtype, but got self.dtype = "
             f"{title(input)} and source.dtype = {title(source)}"
         )
-    if index.dtype is not _int64:
-        raise RuntimeError(f"put_(): Expected a long tensor for index, but got {title(index)}")
     if index.numel() != source.numel():
         raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got source.numel() = "

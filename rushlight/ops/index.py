@@ -173,6 +173,11 @@ def index_copy(input, dim: integer, index, source):
     dim = _wrap(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
+    if source.ndim and input.ndim and source.ndim != input.ndim:
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
+            f"dimensionality ({source.ndim}), destination dimensionality ({input.ndim})"
+        )
     if index.dtype is not _int64:
         raise RuntimeError(f"index_copy_(): Expected a long tensor for index, but got {title(index)}")
     if input.dtype is not source.dtype:
@@ -188,12 +193,6 @@ def index_copy(input, dim: integer, index, source):
 def _check_copied_slices(input, dim, index, source):
     if source.ndim == 0 and index.numel() != 1:
         raise IndexError(f"index_copy_(): When source is scalar, index should have one element (got {index.numel()})")
-    if source.ndim and input.ndim and source.ndim != input.ndim:
-        raise IndexError(
-            "index_copy_(): When source and destination are not scalars, their dimensionality must match. Source "
-            "dimensionality "
-            f"({source.ndim}), destination dimensionality ({input.ndim})"
-        )
     mine, theirs = list(input.shape), list(source.shape)
     mine[dim : dim + 1], theirs[dim : dim + 1] = [], []
     if mine != theirs:
@@ -227,9 +226,9 @@ def index_fill(input, dim: integer, index, value):
             [7., 0., 7.]])
     """
     check_tensor("index_fill", "index", 2, index)
-    dim = _wrap(dim, input.ndim)
     if index.dtype is not _int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    dim = _wrap(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("Index has to be a vector/scalar")
     if isinstance(value, Tensor) and value.ndim:

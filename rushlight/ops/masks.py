@@ -21,8 +21,8 @@ _int64, _uint8, _bool = _dtypes["int64"], _dtypes["uint8"], _dtypes["bool"]
 # -- where --
 
 
-@composite(where="function", out=exact("Expected out type to be {Has} but got {Given}"), memory=elementwise)
-def where(condition, input=None, other=None):
+@composite(where="function", memory=elementwise)
+def where(condition, input=None, other=None, *, out=None):
     """``input`` where ``condition`` holds, else ``other``, broadcast and promoted; with one argument the positions as
     in nonzero(as_tuple=True).
 
@@ -31,7 +31,7 @@ def where(condition, input=None, other=None):
     """
     if input is None and other is None and isinstance(condition, Tensor):
         return nonzero(condition, as_tuple=True)
-    return _chosen(condition, input, other)
+    return _chosen(condition, input, other, out)
 
 
 def _where_method(input, condition, other):
@@ -48,7 +48,7 @@ def _where_method(input, condition, other):
 _tensor.add_method("where", Library(_where_method, Signature("where", (), 0, ()), ""))
 
 
-def _chosen(condition, input, other):
+def _chosen(condition, input, other, out=None):
     numbers = (int, float, complex, Tensor)
     if not isinstance(condition, Tensor) or not isinstance(input, numbers) or not isinstance(other, numbers):
         given = ", ".join(type(a).__name__ for a in (condition, input, other) if a is not None)
@@ -70,7 +70,7 @@ def _chosen(condition, input, other):
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype {title(condition)}"
         )
-    return arithmetic._where(condition, input, other)
+    return arithmetic._where(condition, input, other) if out is None else arithmetic._where(condition, input, other, out=out)
 
 
 # -- positions --
@@ -104,6 +104,8 @@ def as_mask(input):
 
 def _coordinates(input):
     positions = core.set_positions(as_mask(input))
+    if positions.numel() == 0:
+        return creation.empty_strided((0, input.ndim), (1, 0), dtype=_int64, device=input.device)
     if input.ndim == 1:
         return shape.unsqueeze(positions, 1)
     return core.unravel(positions, tuple(input.shape))

@@ -133,6 +133,8 @@ def roll(input, shifts: integers, dims=()):
     dims = (dims,) if hasattr(dims, "__index__") else tuple(dims)
     if not shifts:
         raise RuntimeError("`shifts` required")
+    if not input.numel() and len(shifts) == len(dims) == 1:
+        return shape.clone(input)  # whatever the dim, as PyTorch
     if not dims and len(shifts) == 1:
         return _roll(input, shifts, (0,)) if input.ndim == 1 else _roll_all(input, shifts)
     if len(shifts) != len(dims):

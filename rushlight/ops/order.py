@@ -22,9 +22,9 @@ _int64, _bool = _dtypes["int64"], _dtypes["bool"]
 _missing = object()
 
 
-def _check_order(name, input):
+def _check_order(kernel, input):
     if input.is_complex() or input.dtype is _bool:
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{title(input)}'")
 
 
 # -- median and mode --
@@ -45,7 +45,7 @@ def _ranks(input, dim, skip_nan):
 
 def _median(name, input, dim, keepdim, skip_nan):
     dim = _check_dim(name, input, dim)
-    _check_order("median", input)
+    _check_order("median_out", input)
     if input.ndim == 0:
         return sorting.pick(input, 0, False, 1)
     return sorting.pick(input, dim, bool(keepdim), _ranks(input, dim, skip_nan))
@@ -72,7 +72,7 @@ def _median_form(name, skip_nan, doc):
         if dim is not None:
             values, places = _median(name, input, dim, keepdim, skip_nan)
             return sorting._named(name, (rename(values, f"{name.capitalize()}Backward1"), places), out)
-        _check_order("median", input)
+        _check_order("median_cpu", input)
         if input.numel() == 0:
             return creation.full(
                 (),
@@ -412,7 +412,8 @@ def renorm(input, p, dim: integer, maxnorm):
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     dim = _wrap(dim, input.ndim)
     size = statistics.norm(input, p, tuple(d for d in range(input.ndim) if d != dim), True)
-    return rename(input * masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0), "RenormBackward0")
+    factor = masks.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
+    return rename(arithmetic.mul(shape.contiguous(input), factor), "RenormBackward0")
 
 
 @rowwise(where="", floating=True, label="Cdist")
@@ -522,10 +523,11 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
-        if not x.is_floating_point():
-            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {title(x)}")
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
+    for name, x in (("X1", x1), ("X2", x2)):
+        if not x.is_floating_point():
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {title(x)}")
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
     if compute_mode not in _MODES:

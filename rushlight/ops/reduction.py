@@ -4,7 +4,7 @@ from .._core import operator as _operator
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import constant, rowwise
-from ._outputs import exact, meets, together, truth
+from ._outputs import exact, meets, own, together, truth
 
 _EXTREMUM_OUT = exact("Expected the dtype for input and out to match, but got {Has} for input's dtype and {Given} for out's dtype.")
 
@@ -39,7 +39,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
 
 
 @_overloads
-@rowwise
+@rowwise(out=own)
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over all dims, or over ``dim`` (an int or several). Integer tensors need ``dtype=``; the mean of nothing is nan.
 
@@ -95,7 +95,7 @@ def _as_given(truth, input):
     return fn.cast(truth, "u8") if input.type == "u8" else truth
 
 
-@rowwise(out=truth)
+@rowwise(out=truth, gradient=False)
 def any(input, dim=None, keepdim=False):
     """True where any element is nonzero, over all dims or over ``dim``; False for none at all. uint8 tensors give uint8.
 
@@ -106,7 +106,7 @@ def any(input, dim=None, keepdim=False):
     return _as_given(fn.any(input if input.type == "b1" else fn.ne(input, 0)), input)
 
 
-@rowwise(out=truth)
+@rowwise(out=truth, gradient=False)
 def all(input, dim=None, keepdim=False):
     """True where all elements are nonzero, over all dims or over ``dim``; True for none at all. uint8 tensors give uint8.
 
@@ -119,7 +119,7 @@ def all(input, dim=None, keepdim=False):
 any.each_without_dims = all.each_without_dims = any.float8 = all.float8 = True
 
 
-@rowwise
+@rowwise(gradient=False)
 def count_nonzero(input, dim=None):
     """How many elements are nonzero, over all dims or over ``dim``, as int64; nan is.
 
@@ -129,12 +129,12 @@ def count_nonzero(input, dim=None):
     return fn.count_nonzero(input)
 
 
-@rowwise(where="", dtypes="real")
+@rowwise(where="", dtypes="real", gradient=False)
 def _argmax(input, dim=None, keepdim=False):
     return fn.argmax(fn.cast(input, "u8") if input.type == "b1" else input)
 
 
-@rowwise(where="", dtypes="real")
+@rowwise(where="", dtypes="real", gradient=False)
 def _argmin(input, dim=None, keepdim=False):
     return fn.argmin(fn.cast(input, "u8") if input.type == "b1" else input)
 

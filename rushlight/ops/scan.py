@@ -195,8 +195,13 @@ def _extremum(name, sign, doc):
         return spread(grads[0], dim, indices, shapes[0])
 
     def definition(input, dim: integer, *, out=None):
-        dim = _wrap(dim, input.ndim)
-        if input.is_complex():
+        if input.ndim and not input.numel():
+            dim = 0  # whatever it is, as PyTorch
+        elif input.ndim or dim in (0, -1):
+            dim = _wrap(dim, input.ndim)
+        else:
+            raise IndexError(f"{name}(): Expected reduction dim -1 or 0 for scalar but got {dim}")
+        if input.is_complex() and input.numel():
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
         result = op(input, dim)
         if out is None:

@@ -94,7 +94,7 @@ sort.quick, sort.leaves = core.quick["sort"], _sort
 core.set_named(**{name: getattr(return_types, name) for name in ("sort", "topk", "kthvalue", "median", "nanmedian")})
 
 
-@composite
+@composite(gradient=False)
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that :func:`sort` gives.
 
@@ -230,9 +230,11 @@ kthvalue.quick, kthvalue.leaves, kthvalue.memory = core.quick["kthvalue"], pick,
 # -- distinct values --
 
 
-def _check_unique(input):
+def _check_unique(input, dim):
+    if dim is not None and not input.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if input.is_complex():
-        raise NotImplementedError(f"\"unique\" not implemented for '{title(input)}'")
+        raise NotImplementedError(f"\"unique{'' if dim is None else '_dim'}\" not implemented for '{title(input)}'")
 
 
 def _runs(differs, n, numbered=True):
@@ -298,7 +300,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim: i
     tensor([[0, 5],
             [1, 2]])
     """
-    _check_unique(input)
+    _check_unique(input, dim)
     x = input.detach()
     if dim is not None:
         return _result(input, "unique_dim", *_unique_slices(x, _wrap(dim, input.ndim), return_inverse, return_counts))
@@ -344,7 +346,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim: in
     >>> torch.unique_consecutive(torch.tensor([1, 1, 2, 2, 2, 1]), return_counts=True)
     (tensor([1, 2, 1]), tensor([2, 3, 1]))
     """
-    _check_unique(input)
+    _check_unique(input, dim)
     x = input.detach()
     if dim is None:
         rows = shape.reshape(x, (-1,))

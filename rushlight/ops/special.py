@@ -100,6 +100,9 @@ def _incomplete_gamma(name, sign, doc):
     def definition(input, other):
         if input.is_complex() or other.is_complex():
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(input)}'")
+        if not (input.is_floating_point() or other.is_floating_point()):
+            common = creation.empty(0, dtype=_operator.result_type(input, other))
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{title(common)}'")
         return _evaluated(name, input, other)
 
     definition.__name__, definition.__doc__ = name, doc

@@ -3,7 +3,7 @@
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, casting, comparison, elementary, movement, reduction, shape
+from . import arithmetic, casting, comparison, creation, elementary, movement, reduction, shape
 from ._define import composite, integer, integers
 from ._outputs import exact, meets, sharing, together
 
@@ -161,49 +161,79 @@ def dist(input, other, p=2):
     """
     if not isinstance(other, _tensor.Tensor):
         raise TypeError(f"dist(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-    return norm(input - other, p)
+    gap = input - other  # (what PyTorch refuses here it names otherwise than norm() itself does)
+    if not (gap.is_floating_point() or gap.is_complex()):
+        raise RuntimeError(f"norm(): input dtype should be either floating point or complex. Got {_title(gap)} instead.")
+    return norm(gap, p)
 
 
-def _implicit_dim(name, ndim):
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=3
-    )
-    return 0 if ndim in (0, 1, 3) else 1
-
-
-@composite(where="function method functional", out=exact)
-def softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
+@composite(out=exact)
+def softmax(input, dim: integer, dtype=None):
     """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on, so that nothing overflows.
 
     >>> torch.softmax(torch.tensor([[0., 0.], [1000., 0.]]), dim=1)
     tensor([[0.5000, 0.5000],
             [1.0000, 0.0000]])
     """
-    if isinstance(_stacklevel, _tensor.dtype):  # torch.softmax(x, dim, dtype)
-        dtype = _stacklevel
-    return reduction._softmax(input, _implicit_dim("softmax", input.ndim) if dim is None else dim, dtype=dtype)
+    return _normalised(reduction._softmax, input, dim.__index__(), dtype)
 
 
-@composite(where="function method functional", out=exact)
-def log_softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
+def _normalised(op, input, dim, dtype):
+    """``op`` along ``dim``. PyTorch has a kernel of its own for the last dim, and refuses no dtype where there are no elements."""
+    try:
+        return op(input, dim, dtype=dtype)
+    except NotImplementedError as error:
+        if not input.numel():
+            return creation.empty(input.shape, dtype=dtype or input.dtype, device=input.device)
+        if dim % max(input.ndim, 1) == max(input.ndim, 1) - 1:
+            raise
+        raise NotImplementedError(str(error).replace("_lastdim", "", 1)) from None
+
+
+@composite(out=exact)
+def log_softmax(input, dim: integer, dtype=None):
     """``log(softmax(x))`` along ``dim``, ``x - logsumexp(x)``, without underflow.
 
     >>> torch.log_softmax(torch.tensor([1000., 1000.]), dim=0)
     tensor([-0.6931, -0.6931])
     """
-    if isinstance(_stacklevel, _tensor.dtype):
-        dtype = _stacklevel
-    return reduction._log_softmax(input, _implicit_dim("log_softmax", input.ndim) if dim is None else dim, dtype=dtype)
+    return _normalised(reduction._log_softmax, input, dim.__index__(), dtype)
+
+
+def _chosen_dim(name, ndim):
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.", stacklevel=3
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def functional_softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
+    """:func:`torch.softmax`, which also chooses a ``dim`` that is left out, with a warning: pass it.
+
+    >>> F.softmax(torch.tensor([[0., 0.], [1000., 0.]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [1.0000, 0.0000]])
+    """
+    return _normalised(reduction._softmax, input, _chosen_dim("softmax", input.ndim) if dim is None else dim.__index__(), dtype)
+
+
+def functional_log_softmax(input, dim: integer = None, _stacklevel=3, dtype=None):
+    """:func:`torch.log_softmax`, which also chooses a ``dim`` that is left out, with a warning: pass it.
+
+    >>> F.log_softmax(torch.tensor([1000., 1000.]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return _normalised(reduction._log_softmax, input, _chosen_dim("log_softmax", input.ndim) if dim is None else dim.__index__(), dtype)
 
 
 @composite(where="functional")
 def softmin(input, dim: integer = None, _stacklevel=3, dtype=None):
-    """``softmax(-x)`` along ``dim``: the smallest gets most.
+    """``softmax(-x)`` along ``dim``, which is chosen with a warning if it is left out: the smallest gets most.
 
     >>> F.softmin(torch.tensor([0., 1., 1.]), dim=0)
     tensor([0.5761, 0.2119, 0.2119])
     """
-    return softmax(-input, dim, dtype=dtype)
+    return _normalised(reduction._softmax, -input, _chosen_dim("softmin", input.ndim) if dim is None else dim.__index__(), dtype)
 
 
 @composite(out=exact("expected scalar_type {Has} but found {Given}"), memory=sharing(aligned="input"))

@@ -72,7 +72,7 @@ struct Y1 { INLINE f64 of(f64 x, f64) { return x == 0 ? -infinity() : x < 0 ? no
 // K0 and K1 times exp(x): Temme's series up to 2, Steed's continued fraction beyond (Temme 1975; Thompson and Barnett 1986).
 INLINE void scaled_k(f64 x, f64* k0, f64* k1) {
   if (x <= 2) {
-    f64 q = x * x / 4, f = -log(x / 2) - 0.57721566490153286061, p = 0.5, c = 1, k = 0, a = f, b = p, delta = f;
+    f64 q = x * x / 4, f = 0.11593151565841244881 - log(x), p = 0.5, c = 1, k = 0, a = f, b = p, delta = f;
     while (fabs(delta) > 1e-17 * fabs(a) || k < 3) {
       k += 1; f = (k * f + 2 * p) / (k * k); p /= k; c *= q / k; delta = c * f; a += delta; b += c * (p - k * f);
     }
