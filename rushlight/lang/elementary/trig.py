@@ -248,15 +248,23 @@ def sin(x):
 
 @_of_angle
 def _sin(quadrant, angle):
-    hi, lo = choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
-    return _flip(hi + lo, quadrant)
+    return _sine(quadrant, angle)
 
 
 @_of_angle
 def cos(quadrant, angle):
     """cos(x)"""
-    hi, lo = choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
-    return _flip(hi + lo, quadrant + 1)
+    return _sine(quadrant + 1, angle)
+
+
+def _sine(quadrant, angle):
+    """sin of an angle turned by so many quadrants: of its two polynomials the right one, whose first term is exact and added last."""
+    x, low = angle
+    type, (z, error) = x.type, two_product(x, x)
+    sin = fma(x * z, poly(z, SIN[type]), low)
+    cos = fma(z, -0.5, fma(z * z, poly(z, COS[type]), -fma(x, low, 0.5 * error)))
+    odd = eq(quadrant & 1, 1)
+    return _flip(select(odd, const(1.0, type), x) + select(odd, cos, sin), quadrant)
 
 
 def tan(x):
