@@ -249,3 +249,25 @@ def test_a_result_does_not_depend_on_its_neighbours(name):
     together = ulp.evaluate(name, "f32", x[mixed])
     alone = np.array([ulp.evaluate(name, "f32", x[i : i + 1])[0] for i in mixed])
     _assert_same(together, alone, x[mixed])
+
+
+REGISTERS = frozenset((name, t) for name in ("rarely", "scale", "estimate", "lookup") for t in TYPES)
+
+
+@pytest.mark.parametrize("name", ["log", "log2", "log10", "pow"])
+@pytest.mark.parametrize("type", TYPES)
+def test_logarithms_divide_nothing_where_registers_hold_tables(name, type):
+    x = make(name, tuple(input(i, type) for i in range(OPERANDS.get(name, 1))), type)
+    if (name, type) != ("pow", "f64"):  # whose logarithm needs 64 bits
+        assert not [n for n in topological(elementary.expand([x], REGISTERS)) if n.op == "div"]
+    assert [n for n in topological(elementary.expand([x])) if n.op == "div" or type == "f32"]
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "erfinv"])
+def test_a_rare_branch_of_wider_numbers_does_not_narrow_the_vectors(name):
+    from rushlight.codegen.llvm import host
+    from rushlight.codegen.outputs import Output, lowered_outputs
+    from rushlight.codegen.pointwise import Pointwise
+
+    outputs = [Output(make(name, (input(0, "f32"),), "f32"), "f32")]
+    assert Pointwise(lowered_outputs(outputs), ("f32",), "cc", False).lanes == host().vector_bits // 32

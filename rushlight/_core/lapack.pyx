@@ -322,4 +322,5 @@ cdef void _run(void* context, int64_t begin, int64_t end) noexcept nogil:
     free(memory)
 
 
+include "substitution.pxi"
 include "smallmatrices.pxi"

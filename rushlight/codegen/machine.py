@@ -252,18 +252,25 @@ def own():
     """The functions, with types, that this CPU's instructions compute better than their expansions."""
     wide = host().x86 and host().vector_bits == 512
     branch = frozenset(("rarely", t) for t in ty.NAMES)
-    return branch | {("scale", "f32"), ("scale", "f64"), ("estimate", "f32"), ("lookup", "f32")} if wide else branch
+    return branch | {(name, t) for name in ("scale", "estimate", "lookup") for t in ("f32", "f64")} if wide else branch
+
+
+_SUFFIX = {"f32": "ps", "f64": "pd"}  # of an instruction's name, by its elements
+_EVERY = {"f32": "i16 -1", "f64": "i8 -1"}  # the mask of a register's elements
 
 
 def _register_intrinsic(name, *extra):
-    """An intrinsic of AVX-512 on one register of f32."""
+    """An intrinsic of AVX-512 on one register; extra: its further arguments, of which ``{v}`` is a register of zeros."""
 
     def emit(m, node, x):
-        def function(piece, x):
-            v = piece.type("f32")
-            return m.fn.call(f"llvm.x86.avx512.{name}.ps.512", v, f"{v} {x}", *(e.format(f"{v} zeroinitializer") for e in extra))
+        t = node.type
 
-        return _in_registers(m, "f32", function, x)
+        def function(piece, x):
+            v = piece.type(t)
+            further = (e.format(v=f"{v} zeroinitializer", every=_EVERY[t]) for e in extra)
+            return m.fn.call(f"llvm.x86.avx512.{name}.{_SUFFIX[t]}.512", v, f"{v} {x}", *further)
+
+        return _in_registers(m, t, function, x)
 
     return emit
 
@@ -299,25 +306,27 @@ def _joined(m, t, a, b, parts):
 
 def _scale(m, node, x, n):
     t = node.type
-    name, every = ("ps", "i16 -1") if t == "f32" else ("pd", "i8 -1")
 
     def function(piece, x, n):
         v = piece.type(t)
-        return m.fn.call(f"llvm.x86.avx512.mask.scalef.{name}.512", v, f"{v} {x}", f"{v} {n}", f"{v} zeroinitializer", every, "i32 4")
+        return m.fn.call(
+            f"llvm.x86.avx512.mask.scalef.{_SUFFIX[t]}.512", v, f"{v} {x}", f"{v} {n}", f"{v} zeroinitializer", _EVERY[t], "i32 4"
+        )  # fmt: skip
 
     return _in_registers(m, t, function, x, n)
 
 
 def _lookup(m, node, index):
-    """The number of the node's 32 that the index's low five bits name."""
+    """The number of the node's 32 (of f64: 16) that the index's low bits name."""
+    t, count = node.type, len(node.attr) // 2
 
     def function(piece, index):
-        v, i = piece.type("f32"), piece.type("i32")
-        halves = (", ".join(f"float {literal(value, 'f32')}" for value in node.attr[k : k + 16]) for k in (0, 16))
+        v, i = piece.type(t), piece.type(ty.int_of(t))
+        halves = (", ".join(f"{LLVM_TYPE[t]} {literal(value, t)}" for value in node.attr[k : k + count]) for k in (0, count))
         low, high = (f"{v} <{numbers}>" for numbers in halves)
-        return m.fn.call("llvm.x86.avx512.vpermi2var.ps.512", v, low, f"{i} {index}", high)
+        return m.fn.call(f"llvm.x86.avx512.vpermi2var.{_SUFFIX[t]}.512", v, low, f"{i} {index}", high)
 
-    return _in_registers(m, "f32", function, index, types=("i32",))
+    return _in_registers(m, t, function, index, types=(ty.int_of(t),))
 
 
 # -- division and remainder --------------------------------------------------------------------------------------------
@@ -492,7 +501,7 @@ _EMIT = {
     "sqrt": _float_intrinsic("sqrt"), "copysign": _float_intrinsic("copysign"), "table": _table,
     "scale": _scale,
     "lookup": _lookup, "near": lambda m, node, offset: offset,
-    "estimate": _register_intrinsic("rcp14", "{}", "i16 -1"),
-    "exponent": _register_intrinsic("mask.getexp", "{}", "i16 -1", "i32 4"),  # rounded down; that of 0 is -inf
-    "mantissa": _register_intrinsic("mask.getmant", "i32 8", "{}", "i16 -1", "i32 4"),  # from 1 to 2; NaN below 0
+    "estimate": _register_intrinsic("rcp14", "{v}", "{every}"),
+    "exponent": _register_intrinsic("mask.getexp", "{v}", "{every}", "i32 4"),  # rounded down; that of 0 is -inf
+    "mantissa": _register_intrinsic("mask.getmant", "i32 8", "{v}", "{every}", "i32 4"),  # from 1 to 2; NaN below 0
 }  # fmt: skip

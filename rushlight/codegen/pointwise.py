@@ -14,7 +14,7 @@ from ..lang import types as ty
 from ..lang.expr import topological
 from .access import Access, Place, advance, first, strided, tail_mask
 from .llvm import host, module
-from .machine import Machine
+from .machine import Machine, unknown
 from .text import LLVM_TYPE, Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride0, ptr %stride1, i64 %n0, i64 %n1"
@@ -117,7 +117,8 @@ class Pointwise:
         """How many elements a vector has: a register of the widest type, two of them where the graph is small."""
         if any(self._meets(k) for k in range(len(self.outputs))) or (host().slow_gathers and self._moves()):
             return 1
-        moving = [n for n in self.graph if n in self.varying]  # what is the same along the row takes no vector
+        # What is the same along the row takes no vector, and what a rare branch computes may take several registers.
+        moving = [n for n in unknown(self.roots, ()) if n in self.varying]
         read = [self.inputs[i] for i in read_positions(moving)]
         bits = widest(moving, [o.type for o in self.outputs] + read)
         lanes = host().vector_bits // bits

@@ -45,7 +45,8 @@ class Rowwise(Rows):
     def _bits(self):
         read = [self.inputs[i] for i in read_positions(self.graph)]
         positions = any(r.arg for level in self.depths for r in level)
-        return max(widest(self.graph, [o.type for o in self.outputs] + read), 64 * positions)
+        usual = unknown([e for o in self.outputs for e in o.parts], ())  # a rare branch's values may take several registers
+        return max(widest(usual, [o.type for o in self.outputs] + read), 64 * positions)
 
     # -- the kernel --
 

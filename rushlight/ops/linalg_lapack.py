@@ -11,6 +11,7 @@ from .._core import lapack as core
 from .._core import tensor as _tensor
 from .._core.lapack import Scratch, run
 from . import creation, shape
+from . import linalg_triangles as triangles
 
 _dtypes = _tensor.dtypes()
 _LETTERS = {8: "s", 9: "d", 10: "c", 11: "z"}
@@ -124,7 +125,9 @@ def getrs(lu, pivots, right, trans=b"N"):
 
 @_anywhere
 def getri(lu, pivots, info):
-    """Overwrites LU with the inverse; ``info`` says where it does not exist."""
+    """The inverse, column-major, perhaps in place of LU, none of whose pivots is 0; ``info`` is scratch."""
+    if triangles.pays(lu, lu.shape[-1] // 2):  # getri leaves out what is 0
+        return triangles.inverse_of_factors(pivots, lu)
     n = lu.shape[-1]
     before = (n, lu, max(n, 1), pivots)
     core.run_with_workspace(letter(lu) + "getri_", lu, lu.shape[:-2], n**3, before, (info,))
@@ -135,6 +138,9 @@ def getri(lu, pivots, info):
 def gesv(x, right):
     """(solution of x X = right as column-major memory, LU, pivots, info)."""
     n, k = x.shape[-1], right.shape[-1]
+    if triangles.pays(x, k):
+        lu, pivots, info = getrf(x)
+        return triangles.solution_of_factors(lu, pivots, right), lu, pivots, info
     lu, out, pivots, info = columns(x), columns(right), integers(x.shape[:-2], n), integers(x.shape[:-2])
     run(
         letter(x) + "gesv_", x.shape[:-2], n**3, n, k, lu, max(n, 1), pivots, out, max(n, 1),
@@ -156,6 +162,8 @@ def potrf(x, upper):
 @_anywhere
 def trsm(x, right, left, upper, unit):
     """Solves the triangular x X = right, or X x = right; both are copied. Column-major memory."""
+    if triangles.pays(x, right.shape[-1] if left else right.shape[-2]):
+        return triangles.solution(x, right, left=left, upper=upper, unit=unit)
     a, out = columns(x), columns(right)
     n, m = out.shape[-2:]
     one = creation.ones((), dtype=x.dtype, device=x.device)

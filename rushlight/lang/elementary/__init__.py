@@ -19,7 +19,8 @@ arguments may be denormal; signed zeros, infinities and NaN are those of C.
 ``erf``         erf, erfc, erfcx, erfinv, ndtri, log_ndtr
 ``gamma``       lgamma, digamma, polygamma, zeta
 ``bessel``      i0, i0e, i1, i1e
-``pieces``      tanh, erf and log of float32 for machines that look coefficients up in registers
+``pieces``      tanh and erf of float32 for machines that look coefficients up in registers
+``logtables``   logarithms and float32's powers for such machines
 =============== =============================================================================
 
 The coefficients were computed with mpmath: Remez's exchange on the interval stated beside each of them, weighted so
@@ -27,7 +28,7 @@ that the error of the function's result is levelled, then rounded to the type.
 """
 
 from ..expr import make, rebuild
-from . import arithmetic, bessel, erf, explog, gamma, hyperbolic, pieces, roots, trig
+from . import arithmetic, bessel, erf, explog, gamma, hyperbolic, logtables, pieces, roots, trig
 
 _NAMES = {
     explog: "exp exp2 expm1 log log2 log10 log1p pow sigmoid log_sigmoid softplus",
@@ -39,7 +40,11 @@ _NAMES = {
     gamma: "lgamma digamma polygamma zeta",
 }
 FUNCTIONS = {name: getattr(module, name) for module, names in _NAMES.items() for name in names.split()}
-LOOKUPS = {name: getattr(pieces, name) for name in "tanh erf log log1p softplus log_sigmoid".split()}  # instead, where ``own`` has a lookup
+LOOKUPS = {  # instead, where ``own`` has a lookup
+    "f32": {name: getattr(pieces, name) for name in "tanh erf".split()}
+    | {name: getattr(logtables, name) for name in "log log2 log10 log1p softplus log_sigmoid pow".split()},
+    "f64": {name: getattr(logtables, name) for name in "log log2 log10".split()},
+}
 PARTS = {"scale": arithmetic.scale_in_steps, "estimate": arithmetic.one_over, "rarely": arithmetic.rarely_selected}  # of their expansions
 
 
@@ -52,8 +57,8 @@ def expand(roots, own=frozenset()):
     >>> expand([make("rsqrt", (x,), "f64")])
     [div(1.0, sqrt(x0:f64):f64):f64]
     """
-    functions = FUNCTIONS | LOOKUPS
-    whole = rebuild(roots, lambda node, args: _expanded(node, args, own, functions if ("lookup", node.type) in own else FUNCTIONS))
+    functions = {type: FUNCTIONS | lookups for type, lookups in LOOKUPS.items() if ("lookup", type) in own}
+    whole = rebuild(roots, lambda node, args: _expanded(node, args, own, functions.get(node.type, FUNCTIONS)))
     return rebuild(whole, lambda node, args: _expanded(node, args, own, PARTS))
 
 

@@ -154,6 +154,14 @@ def one_over(x):
     return 1.0 / x
 
 
+def inverse(x):
+    """1 / x to a unit of the last place or so, for a normal x whose reciprocal is normal."""
+    result = estimate(x)
+    for _ in range(2 if x.type == "f64" else 1):
+        result = fma(result, fma(-x, result, 1.0), result)
+    return result
+
+
 def quotient(x, y, y_low=None, x_low=None):
     """(x + x_low) / (y + y_low) from an estimate of 1 / y and the remainder, nearly correctly rounded; for f32 of moderate size."""
     inverse = estimate(y)
@@ -210,9 +218,9 @@ def pair_plus(x, y):
     return fast_two_sum(hi, lo + (x[1] + y[1]))
 
 
-def pair_over(x, y):
-    """The quotient of two pairs."""
-    inverse = 1.0 / y[0]
+def pair_over(x, y, inverse=None):
+    """The quotient of two pairs; inverse: 1 / y[0], nearly."""
+    inverse = 1.0 / y[0] if inverse is None else inverse
     quotient = x[0] * inverse
     rest = fma(-quotient, y[0], x[0]) + fma(-quotient, y[1], x[1])
     return fast_two_sum(quotient, rest * inverse)

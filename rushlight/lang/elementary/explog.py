@@ -26,6 +26,7 @@ from .arithmetic import (
     poly,
     power_of_two,
     quotient,
+    rarely,
     rint,
     scale,
     select,
@@ -280,16 +281,17 @@ def log10(x):
 # -- powers ------------------------------------------------------------------------------------------------------------
 
 
-def pow(x, y):
-    """x ** y with all special cases of IEEE 754."""
-    type = x.type
-    size = absolute(x)
-    if type == "f32":
-        size, wide_y = cast(size, "f64"), cast(y, "f64")
-        result = cast(exp2(wide_y * log2(size)), "f32")
-        size = absolute(x)
-    else:
-        result = _pow_magnitude(size, y)
+def pow(x, y, magnitude=None):
+    """x ** y with all special cases of IEEE 754; magnitude: another than the one below"""
+    usual = (magnitude or _pow_magnitude)(absolute(x), y)
+    return rarely(~((x > 0.0) & (x < INF) & (absolute(y) < INF)), _pow_limits(x, y, usual), usual)
+
+
+def _pow_limits(x, y, result):
+    """x ** y for any x and y, from ``result`` for |x|."""
+    type, size = x.type, absolute(x)
+    edge = eq(size, 0.0) | eq(size, INF) | eq(absolute(y), INF)
+    result = select(edge, select((size > 1.0) ^ (y < 0.0), const(INF, type), const(0.0, type)), result)
     whole = eq(rint(y), y)
     odd = whole & ne(rint(y * 0.5), y * 0.5)
     result = select(odd, copysign(result, x), result)
@@ -301,13 +303,10 @@ def pow(x, y):
 
 
 def _pow_magnitude(x, y):
-    """x ** y of f64 for x >= 0; the logarithm needs 64 bits, as y * log(x) is exact to 2**-54 only then."""
-    log_x = log_pair(x)
+    """x ** y for 0 < x < infinity and finite y; anything beyond."""
+    if x.type == "f32":
+        return cast(exp2(cast(y, "f64") * log2(cast(x, "f64"))), "f32")
+    log_x = log_pair(x)  # to 64 bits, as y * log(x) is exact to 2**-54 only then
     hi, lo = two_product(y, log_x[0])
-    lo = fma(y, log_x[1], lo)
-    one, rest, n = exp_of_pair(hi, lo)
-    result = scale(one + rest, n)
-    infinite, zero = const(INF, "f64"), const(0.0, "f64")
-    edge = eq(x, 0.0) | eq(x, INF)
-    result = select(edge, select((x > 1.0) ^ (y < 0.0), infinite, zero), result)
-    return select(eq(absolute(y), INF), select((x > 1.0) ^ (y < 0.0), infinite, zero), result)
+    one, rest, n = exp_of_pair(hi, fma(y, log_x[1], lo))
+    return scale(one + rest, n)

@@ -52,7 +52,7 @@ DIGAMMA = (
 )  # fmt: skip
 
 HALF_LOG_2PI_LESS_HALF = (0.4189385332046727, 1.6728209650585413e-17)
-LGAMMA_END = 2.5599833278516383e+305  # the largest argument with a finite result
+LGAMMA_END = 2.5599833278516383e305  # the largest argument with a finite result
 LOG_PI = (1.1447298858494002, 1.0265951162707826e-17)
 
 

@@ -6,10 +6,6 @@ wants them.
 
 *tanh, erf*: the intervals divide each octave of |x| in four, so that their number is five bits of the float; numbers below the
 first octave belong to an interval around 0. On each the function is ``value + r * polynomial(r)``, r the distance from its middle.
-
-*log*: x = m 2**n with 1 <= m < 2, and m = (1 + r) / inverse with a number ``inverse`` for each of 32 intervals of m, so that
-log(x) = n ln2 - log(inverse) + log(1 + r) where |r| <= 1/32. At both ends ``inverse`` is the power of two that leaves nothing of
-the first two terms around x = 1.
 """
 
 import functools
@@ -18,18 +14,13 @@ import math
 import struct
 
 from ..expr import make
-from . import explog
-from .arithmetic import absolute, at_most, bits_of, const, copysign, fma, poly, quotient, select, to_bits, two_sum
+from .arithmetic import absolute, at_most, bits_of, const, copysign, fma, poly, select, to_bits
 
 OCTAVES, FIRST = 8, -4  # from 1/16 to 16, where all of these functions have reached 1 in float32
 DEGREE = 5
 
 
-# (log(1 + r) - r) / r^2 on [-1/64, 1/32]; weighted Remez, degree 3, error relative to log(1 + r) 2^-32.9
-LOG1P = (-0.5, 0.33333477, -0.25001463, 0.1940615)
-
-
-def _single(value):
+def single(value):
     """A number rounded to float32."""
     return struct.unpack("<f", struct.pack("<f", value))[0]
 
@@ -58,16 +49,16 @@ def _piece(function, low, high):
 
     def rounding(centre):
         value = function(centre) + offset
-        return abs(value - _single(value))
+        return abs(value - single(value))
 
     centre = min((middle + unit * k for k in range(-64, 64)), key=rounding)
-    return centre, [_single(c) for c in _interpolated(function, centre, half)]
+    return centre, [single(c) for c in _interpolated(function, centre, half)]
 
 
 def _first_piece(function, high):
     """(0, coefficients) for |x| < high of an odd function: the interpolation's even coefficients are nothing."""
     odd = _interpolated(function, 0.0, high)
-    return 0.0, [_single(c) if k % 2 else 0.0 for k, c in enumerate(odd)]
+    return 0.0, [single(c) if k % 2 else 0.0 for k, c in enumerate(odd)]
 
 
 @functools.cache
@@ -115,56 +106,3 @@ def erf(x):
     near = at_most(size, 0.08)
     # Near 0, where value is 0, it is x; everywhere else it is more than that.
     return copysign(fma(r, slope, select(value > near, value, near)), x)
-
-
-@functools.cache
-def _log_tables():
-    """``inverse`` and the logarithm beside it for each interval of m; the logarithm is a float32 almost exactly.
-
-    For m >= 3/2 it is meant to be added to (n + 1) ln2, where n = -1 leaves small results: it holds ln2 as it is in float32.
-    """
-    rows = []
-    for k in range(32):
-        up = k >= 16
-
-        def offset(inverse, up=up):
-            return _single(math.log(2)) - math.log(2 * inverse) if up else -math.log(inverse)
-
-        def rounding(inverse, offset=offset):
-            return abs(offset(inverse) - _single(offset(inverse)))
-
-        middle = _single(1 / (1 + (k + 0.5) / 32))
-        inverse = 1.0 if k == 0 else 0.5 if k == 31 else min((middle + j * 2.0**-24 for j in range(-64, 64)), key=rounding)
-        rows.append((inverse, _single(offset(inverse))))
-    return tuple(zip(*rows, strict=True))
-
-
-def _log(x, low=None):
-    """log(x), plus a small ``low`` if there is one, with NaN below 0 and its infinities."""
-    n, m = make("exponent", (x,), "f32"), make("mantissa", (x,), "f32")
-    inverse, offset = (make("lookup", (to_bits(m) >> 18,), "f32", numbers) for numbers in _log_tables())
-    r = fma(m, inverse, -1.0)
-    series = fma(r * r, poly(r, LOG1P), r) if low is None else r + fma(r * r, poly(r, LOG1P), low)
-    return fma(n, math.log(2), offset) + series
-
-
-def log(x):
-    """log(x)"""
-    return _log(x)
-
-
-def log1p(x):
-    """log(1 + x)"""
-    one, low = two_sum(const(1.0, "f32"), x)
-    inside = (one > 0.0) & (one < math.inf)
-    return copysign(_log(one, select(inside, quotient(low, one), const(0.0, "f32"))), x)
-
-
-def softplus(x):
-    """log(1 + exp(x))"""
-    return explog.softplus(x, log1p)
-
-
-def log_sigmoid(x):
-    """-log(1 + exp(-x))"""
-    return explog.log_sigmoid(x, log1p)

@@ -19,21 +19,23 @@ from .arithmetic import (
     const,
     copysign,
     eq,
+    estimate,
     fast_two_sum,
     fma,
     from_bits,
+    inverse,
     make,
     ne,
     nearest,
     number_pair,
     pair_over,
-    pair_sqrt,
     pair_times,
     poly,
     quotient,
     rarely,
     rint,
     select,
+    sqrt,
     to_bits,
     two_product,
     two_sum,
@@ -171,10 +173,11 @@ def reduced(x):
     """(quadrant, pair): x - quadrant * pi / 2, within about pi / 4, for |x| < FAR; the quadrant in an integer's low bits."""
     first, second, third = HALF_PI_PARTS[x.type]
     n, bits = nearest(x, 1.0 / first)
-    r = fma(n, -first, x)  # exact: both are multiples of ``first``'s last bit, or x's, and what is left is short
-    product, rest = two_product(n, const(second, x.type))
-    hi, error = two_sum(r, -product)
-    return bits, (hi, error - fma(n, third, rest))
+    # Both are multiples of ``first``'s last bit, or x's, and what is left is short: r is exact. It is a multiple of the product's last
+    # bit too, so that r - hi is exact, whichever of them is the larger.
+    r = fma(n, -first, x)
+    hi = r - n * second
+    return bits, (hi, fma(n, -third, fma(n, -second, r - hi)))
 
 
 def reduced_far(x):
@@ -245,15 +248,23 @@ def sin(x):
 
 @_of_angle
 def _sin(quadrant, angle):
-    hi, lo = choose(eq(quadrant & 1, 1), cos_pair(angle), sin_pair(angle))
-    return _flip(hi + lo, quadrant)
+    return _sine(quadrant, angle)
 
 
 @_of_angle
 def cos(quadrant, angle):
     """cos(x)"""
-    hi, lo = choose(eq(quadrant & 1, 1), sin_pair(angle), cos_pair(angle))
-    return _flip(hi + lo, quadrant + 1)
+    return _sine(quadrant + 1, angle)
+
+
+def _sine(quadrant, angle):
+    """sin of an angle turned by so many quadrants: of its two polynomials the right one, whose first term is exact and added last."""
+    x, low = angle
+    type, (z, error) = x.type, two_product(x, x)
+    sin = fma(x * z, poly(z, SIN[type]), low)
+    cos = fma(z, -0.5, fma(z * z, poly(z, COS[type]), -fma(x, low, 0.5 * error)))
+    odd = eq(quadrant & 1, 1)
+    return _flip(select(odd, const(1.0, type), x) + select(odd, cos, sin), quadrant)
 
 
 def tan(x):
@@ -267,7 +278,8 @@ def _tan(quadrant, angle):
         return _tan_single(quadrant, *angle)
     s, c = fast_two_sum(*sin_pair(angle)), fast_two_sum(*cos_pair(angle))
     odd = eq(quadrant & 1, 1)
-    hi, lo = pair_over(choose(odd, c, s), choose(odd, (-s[0], -s[1]), c))
+    below = choose(odd, (-s[0], -s[1]), c)
+    hi, lo = pair_over(choose(odd, c, s), below, inverse(below[0]))
     return hi + lo
 
 
@@ -281,42 +293,35 @@ def _tan_single(quadrant, x, low):
 # -- inverses ----------------------------------------------------------------------------------------------------------
 
 
-def _asin_tail(x):
-    """asin(x) - x for |x| <= 1/2"""
-    z = x * x
-    return x * z * poly(z, ASIN[x.type])
-
-
-def _asin_complement(size):
-    """acos(size) for 1/2 <= size <= 1 as a pair: 2 asin(sqrt((1 - size) / 2))."""
-    root, root_low = pair_sqrt((at_least((1.0 - size) * 0.5, SMALLEST_NORMAL[size.type]), const(0.0, size.type)))
-    return 2.0 * root, 2.0 * (root_low + _asin_tail(root))
+def _asin_parts(x):
+    """(near, s, low, tail): asin(|x|) is s + tail where |x| < 1/2 (near), else pi/2 - 2 (s + low + tail), s + low = sqrt((1 - |x|) / 2)."""
+    size = absolute(x)
+    near = size < 0.5
+    z = select(near, size * size, (1.0 - size) * 0.5)  # negative beyond 1, so that the root is NaN
+    root = sqrt(z)
+    low = fma(-root, root, z) * (0.5 * estimate(at_least(root, SMALLEST_NORMAL[x.type])))
+    s = select(near, size, root)
+    return near, s, low, s * z * poly(z, ASIN[x.type])
 
 
 def asin(x):
     """asin(x)"""
-    type, size = x.type, absolute(x)
-    hi, lo = _asin_complement(size)
-    upper, lower = HALF_PI[type]
-    hi, rest = fast_two_sum(const(upper, type), -hi)
-    large = hi + (rest - lo + lower)
-    result = select(size < 0.5, size + _asin_tail(size), large)
-    return copysign(select(size > 1.0, const(NAN, type), result), x)
+    near, s, low, tail = _asin_parts(x)
+    upper, lower = HALF_PI[x.type]
+    hi, rest = fast_two_sum(const(upper, x.type), -2.0 * s)
+    return copysign(select(near, s + tail, hi + fma(-2.0, low + tail, rest + lower)), x)
 
 
 def acos(x):
-    """acos(x)"""
-    type, size = x.type, absolute(x)
-    hi, lo = _asin_complement(size)
-    upper, lower = PI[type]
-    reflected, rest = fast_two_sum(const(upper, type), -hi)
-    outer = select(x < 0.0, reflected + (rest - lo + lower), hi + lo)
-    outer = select(eq(x, 1.0), const(0.0, type), outer)
-    upper, lower = HALF_PI[type]
-    hi, rest = fast_two_sum(const(upper, type), -x)
-    inner = hi + (rest - _asin_tail(x) + lower)
-    result = select(size < 0.5, inner, outer)
-    return select(size > 1.0, const(NAN, type), result)
+    """acos(x): pi/2 - asin(x) near 0, else twice the arc whose sine is the root, or pi less that for negative x."""
+    near, s, low, tail = _asin_parts(x)
+    zero = const(0.0, x.type)
+    half, whole = number_pair(HALF_PI[x.type], x.type), number_pair(PI[x.type], x.type)
+    upper, lower = choose(near, half, choose(x < 0.0, whole, (zero, zero)))
+    sign = copysign(1.0, select(near, x, -x))
+    arc, arc_low = choose(near, (s, tail), (2.0 * s, 2.0 * (low + tail)))
+    hi, rest = fast_two_sum(upper, -(sign * arc))
+    return hi + fma(-sign, arc_low, rest + lower)
 
 
 def atan_quotient(y, x):
@@ -339,8 +344,8 @@ def _atan_single(x):
     """atan(x) = pi/2 - atan(1 / x) beyond 1; in f32 one polynomial is cheaper than more intervals."""
     size = absolute(x)
     beyond = size > 1.0
-    inverse = quotient(const(-1.0, "f32"), select(size > 2.0**30, const(2.0**30, "f32"), size))
-    t = select(beyond, inverse, size)
+    beyond_one = quotient(const(-1.0, "f32"), select(size > 2.0**30, const(2.0**30, "f32"), size))
+    t = select(beyond, beyond_one, size)
     z = t * t
     angle = fma(t * z, poly(z, ATAN_F32), t)
     upper, lower = HALF_PI["f32"]
@@ -354,5 +359,5 @@ def atan(x):
     size = absolute(x)
     large = 2.0 ** (30 if x.type == "f32" else 60)
     hi, lo = atan_quotient(select(size > large, const(large, x.type), size), const(1.0, x.type))
-    result = copysign(select(size < 2.0 ** -30, size, hi + lo), x)
+    result = copysign(select(size < 2.0**-30, size, hi + lo), x)
     return select(ne(x, x), x, result)
