@@ -22,8 +22,10 @@ def test_nodes_are_functions(call):
 
 
 def rounded(value):
+    if isinstance(value, complex):
+        return rounded(value.real), rounded(value.imag)
     if isinstance(value, float):
-        return float(f"{value:.4g}")
+        return float(f"{value:.4g}") if abs(value) > 1e-6 else 0.0
     return type(value)(rounded(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
