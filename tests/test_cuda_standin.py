@@ -27,6 +27,7 @@ SLICE = {
     "cuda/test_gpu_rows.py": "",
     "cuda/test_gpu_several.py": "",
     "cuda/test_gpu_streams.py": "",
+    "cuda/test_gpu_threads.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",
     "test_docs.py": "of_a_gpu",

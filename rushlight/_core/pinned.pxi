@@ -25,6 +25,7 @@ cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_cou
 cdef bint passed(PinnedBlock* b) except? True:
     """Are all copies that used the block done?"""
     cdef int code, mode = RELAXED
+    use_any()
     while b.n_events:
         exchange_mode(&mode)
         code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
@@ -181,10 +182,10 @@ def pinned_empty(Tensor model):
     return pinned_like(model)
 
 
-cdef bint is_registered(void* address) noexcept:
+cdef bint is_registered(void* address) except -1:
     """Does the driver know memory of the host as pinned, by whomever? Its copies are only queued then."""
     cdef unsigned int kind = 0
-    return rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
+    return use_any() and rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
 
 
 def is_pinned(Tensor t):
@@ -204,7 +205,7 @@ def pinned_empty_cache():
     cdef PinnedBlock* b
     cdef int64_t freed = 0
     global _pinned_cached
-    if _capture_pool:
+    if _capture_pool or not use_any():
         return 0                   # that waits
     for level in range(48):
         link = &_pinned_free[level]
