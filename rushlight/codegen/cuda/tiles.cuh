@@ -4,7 +4,7 @@
 // the two halves of its address, `at(row, col)` reads it, `next_row`, `next_col` step to the neighbours, `deep` tells which neighbours lie side by
 // side in memory. A result `put(r, s, value)` takes the sums. They are made in the order of k, whatever the launch.
 
-template <class T> struct Strided {   // a matrix with any strides; what lies outside is 0
+template <class T> struct Strided {   // a matrix with any strides; what lies outside is 0. A tile's rows and its depth are below 2**31
   const T* p; i64 rows, depth, row_stride, col_stride; bool conjugated;
   typedef T type; typedef int Row; typedef int Col;
   MEMBER bool deep() { return col_stride == 1; }
