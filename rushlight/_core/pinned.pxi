@@ -9,8 +9,9 @@ cdef enum:
 cdef struct PinnedBlock:
     char* address
     int64_t size
-    int64_t graph                  # the private pool of the captured graph that uses it; 0: none
-    bint given                     # its tensors are gone, the graph is not
+    int64_t* graphs                # the private pools of the captured graphs that use it
+    int n_graphs
+    bint given                     # its tensors are gone, the graphs are not
     PinnedBlock* next              # of those that are free, or of those in use by graphs
     int n_events
     void* stream[PINNED_STREAMS]
@@ -92,7 +93,7 @@ cdef Storage pinned_storage(int64_t nbytes):
 cdef void give_pinned(PinnedBlock* b) noexcept:
     cdef int level = 12
     global _pinned_live, _pinned_cached
-    if b.graph:
+    if b.n_graphs:
         b.given = True
         return
     while (<int64_t>1 << level) < b.size:
@@ -106,11 +107,20 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
 cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     """A copy that was just queued on ``stream`` reads or writes the block."""
     cdef int i, mode = RELAXED
+    cdef int64_t* graphs
     global _pinned_captured
     if is_captured(stream):
-        if b.graph == 0:
+        for i in range(b.n_graphs):
+            if b.graphs[i] == _capture_pool:
+                return 0
+        graphs = <int64_t*>realloc(b.graphs, (b.n_graphs + 1) * sizeof(int64_t))
+        if graphs == NULL:
+            raise MemoryError()
+        if b.n_graphs == 0:
             b.next, _pinned_captured = _pinned_captured, b
-        b.graph = _capture_pool
+        b.graphs = graphs
+        b.graphs[b.n_graphs] = _capture_pool
+        b.n_graphs += 1
         return 0
     for i in range(b.n_events):
         if b.stream[i] == stream:
@@ -135,12 +145,20 @@ cdef void release_pinned(int64_t graph) noexcept:
     """The graphs of a private pool are gone: they use no pinned memory any more."""
     cdef PinnedBlock** link = &_pinned_captured
     cdef PinnedBlock* b
+    cdef int i
     while link[0] != NULL:
         b = link[0]
-        if b.graph != graph:
+        for i in range(b.n_graphs):
+            if b.graphs[i] == graph:
+                b.n_graphs -= 1
+                b.graphs[i] = b.graphs[b.n_graphs]
+                break
+        if b.n_graphs:
             link = &b.next
             continue
-        link[0], b.graph = b.next, 0
+        link[0] = b.next
+        free(b.graphs)
+        b.graphs = NULL
         if b.given:
             b.given = False
             give_pinned(b)

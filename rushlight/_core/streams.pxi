@@ -170,9 +170,13 @@ def event_create(int index, unsigned int flags):
 
 def event_destroy(size_t event):
     """Ends an event, on whatever thread; errors of a driver that is shutting down are nobody's concern."""
-    if not _forked:
+    if _forked:
+        return
+    try:
         use_any()
-        rl_driver.cuEventDestroy(<void*>event)
+    except Exception:
+        return
+    rl_driver.cuEventDestroy(<void*>event)
 
 
 def event_record(int index, size_t event, size_t handle):

@@ -317,7 +317,7 @@ def _wants_gradient(output):
     if output is not None and not isinstance(output, _tensor.Tensor):
         raise AttributeError(
             f"'{type(output).__name__}' object has no attribute 'requires_grad'\n"
-            "  [make_graphed_callables] a callable's results are tensors, None, and lists, tuples or dicts of them: replays make nothing else."
+            "  [make_graphed_callables] callables return tensors, None, and lists, tuples or dicts of them: a replay makes nothing else."
         )
     return output is not None and output.requires_grad
 

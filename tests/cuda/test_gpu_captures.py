@@ -70,6 +70,19 @@ def test_pinned_memory_that_a_graph_reads_is_kept_for_it():
     assert static[0].item() == 3.0
 
 
+def test_pinned_memory_that_two_graphs_read_is_kept_for_both():
+    static, first, second = torch.zeros(1000, device="cuda"), torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    batch = torch.full((1000,), 3.0, device="cpu").pin_memory()
+    for g in (first, second):
+        with torch.cuda.graph(g):
+            static.copy_(batch, non_blocking=True)
+    second.reset()
+    del batch
+    junk = [torch.full((1000,), 9.0, device="cpu").pin_memory() for _ in range(4)]
+    first.replay()
+    assert static[0].item() == 3.0 and junk[0][0].item() == 9.0
+
+
 def test_pinned_memory_is_found_and_made_while_a_graph_is_captured():
     """Though the driver refuses allocations and questions to events then, of any thread that does not say that it knows."""
     x, g, made = torch.ones(1000, device="cuda"), torch.cuda.CUDAGraph(), []
@@ -308,7 +321,7 @@ def test_results_of_graphed_callables_may_be_none():
     out["half"].sum().backward()
     assert out["nothing"] is None and out["more"][0] is None
     assert (out["half"].tolist(), out["more"][1].tolist(), y.grad.tolist()) == ([2.0] * 3, [5.0] * 3, [0.5] * 3)
-    with pytest.raises(AttributeError, match=r"'float' object has no attribute 'requires_grad'\n.*results are tensors, None"):
+    with pytest.raises(AttributeError, match=r"'float' object has no attribute 'requires_grad'\n.*callables return tensors, None"):
         torch.cuda.make_graphed_callables(lambda x: (x * 2, 3.0), (x,))
 
 
