@@ -9,7 +9,7 @@
  * threads run: 0 forward, 1 reverse, else a seed for random ones, every third launch reverse), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers),
  * RUSHLIGHT_STANDIN_CAPABILITY (90: ten times the compute capability), RUSHLIGHT_STANDIN_TIGHT=1 (an allocation ends where its last page
  * does, so that an access behind it ends the process; one of an odd size begins at an odd address), RUSHLIGHT_STANDIN_SCHEDULE (0: a stream's work
- * waits until it is asked for; else a seed: streams get on at random, each by itself).
+ * waits until it is asked for; else a seed: streams get on at random, each by itself, and so do the branches of a captured graph).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -49,6 +49,9 @@ struct Op {
     int byte;
     Mark *mark;
     Graph *graph;
+    Gpu *gpu;                     /* of a graph's node: where it runs, which branch it is of, and what it follows of the others */
+    int branch;
+    size_t *seen;
 };
 /* branch: a captured stream's number in its graph; seen: of each branch how much its next node follows, its own nodes among them. */
 struct Stream { Gpu *gpu; Op *first, *last; int length, priority, branch; size_t seen[BRANCHES]; Graph *capture; Stream *next; };
@@ -129,6 +132,7 @@ static void release_graph(Graph *g);
 
 static void discard(Op *op) {
     free(op->parameters);
+    free(op->seen);
     unmark(op->mark);
     if (op->graph) release_graph(op->graph);
     free(op);
@@ -141,6 +145,12 @@ static void release_graph(Graph *g) {
 }
 
 static void run(Stream *s, Mark *until);
+static void replay(Graph *graph);
+
+static unsigned drawn(void) {
+    schedule = schedule * 6364136223846793005u + 1442695040888963407u;
+    return schedule >> 33;
+}
 
 static void perform(Gpu *g, Op *op) {
     unsigned mask = 0;
@@ -174,8 +184,33 @@ static void perform(Gpu *g, Op *op) {
         if (!op->mark->done) run(op->mark->stream, op->mark);
         break;
     case REPLAY:
-        for (Op *each = op->graph->first; each; each = each->next) perform(g, each);
+        replay(op->graph);
         break;
+    }
+}
+
+static Op *next_of(Op *op, int branch) { while (op && op->branch != branch) op = op->next; return op; }
+
+static int follows(const Op *op, const size_t *done) {
+    for (int i = 0; i < BRANCHES; i++) if (i != op->branch && op->seen[i] > done[i]) return 0;
+    return 1;
+}
+
+/* A graph's nodes in the order of capture or, where streams get on at random, in any that their waits allow. */
+static void replay(Graph *graph) {
+    Op *next[BRANCHES];
+    size_t done[BRANCHES] = { 0 };
+    if (!schedule) {
+        for (Op *op = graph->first; op; op = op->next) perform(op->gpu, op);
+        return;
+    }
+    for (int i = 0; i < graph->branches; i++) next[i] = next_of(graph->first, i);
+    for (size_t left = graph->n; left;) {
+        int i = drawn() % graph->branches;
+        if (!next[i] || !follows(next[i], done)) continue;
+        perform(next[i]->gpu, next[i]);
+        next[i] = next_of(next[i]->next, i);
+        done[i]++, left--;
     }
 }
 
@@ -211,8 +246,7 @@ static Stream *stream_of(void *handle) {
 
 /* Some work of a stream chosen at random. */
 static void get_on(void) {
-    schedule = schedule * 6364136223846793005u + 1442695040888963407u;
-    unsigned dice = schedule >> 33, n = 0;
+    unsigned dice = drawn(), n = 0;
     Gpu *g = &gpus[dice % n_gpus];
     for (Stream *s = g->streams; s; s = s->next) n++;
     if (!n) return;
@@ -224,11 +258,15 @@ static void get_on(void) {
 
 static int queue(Stream *s, Op *op) {
     if (s->capture) {
+        if (op->kind == RECORD) { discard(op); return SUCCESS; }      /* no node: it says what others follow */
         op->next = NULL;
+        op->gpu = s->gpu;
+        op->branch = s->branch;
+        op->seen = memcpy(malloc(sizeof s->seen), s->seen, sizeof s->seen);
+        s->seen[s->branch]++;
         if (s->capture->last) s->capture->last->next = op; else s->capture->first = op;
         s->capture->last = op;
         s->capture->n++;
-        if (op->kind != RECORD) s->seen[s->branch]++;
         return SUCCESS;
     }
     if (s->gpu->failed) { discard(op); return s->gpu->failed; }
@@ -499,7 +537,7 @@ int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
     if (!m) return SUCCESS;
     if (m->captured && !m->stream->capture) return CAPTURED_EVENT;
     if (s->capture && !m->captured) { s->capture->failed = 1; return CAPTURE_ISOLATION; }       /* work outside is no part of a graph */
-    if (m->captured) {                    /* a graph's nodes run in the order of capture; who waits for whom must be said all the same */
+    if (m->captured) {                    /* who waits for whom, by the numbers of their nodes */
         if (!s->capture) {
             if (m->stream->capture->branches == BRANCHES) return OUT_OF_MEMORY;
             s->capture = m->stream->capture;
