@@ -12,7 +12,7 @@ from .._core import device as _device
 from .._core import tensor as _tensor
 from . import _start
 from . import random as _random
-from .streams import Stream, StreamContext, current_stream
+from .streams import LEGACY, Stream, StreamContext, current_stream
 
 _MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
 _numbers = itertools.count(1)
@@ -80,7 +80,7 @@ class CUDAGraph:
         if capture_error_mode not in _MODES:
             raise ValueError(f"Unknown capture error mode. Expected `global`, `thread_local`, or `relaxed`, got {capture_error_mode}")
         self._index = _tensor.current_gpu()
-        if _device.stream_of(self._index) == _device.default_stream_of(self._index):
+        if _device.stream_of(self._index) in (_device.default_stream_of(self._index), LEGACY):
             raise RuntimeError(
                 "CUDA graphs must be captured on a non-default stream. (However, after capture, it's ok to replay them on the "
                 "default stream.)"

@@ -682,6 +682,7 @@ int cuStreamBeginCapture(void *stream, int mode) {
     GUARD;
     NEED_CONTEXT;
     Stream *s = stream_of(stream);
+    if ((uintptr_t)stream < 2) return CAPTURE_UNSUPPORTED;       /* the legacy stream */
     if (s->capture) return ILLEGAL_STATE;
     s->capture = calloc(1, sizeof(Graph));
     s->capture->references = s->capture->branches = 1;
