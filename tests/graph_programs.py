@@ -10,17 +10,20 @@ def tree(node, leaves):
     return f"{node.name().split('::')[-1]}({', '.join(tree(n, leaves) for n, _ in node.next_functions)})"
 
 
+def _drawn(torch, *shape):
+    """Numbers of the CPU's stream, wherever the tensors of this run are."""
+    return torch.rand(shape, device="cpu").to(torch.get_default_device())
+
+
 def _leaves(torch):
     torch.manual_seed(0)
-    return {
-        "x": torch.rand(3, 4, requires_grad=True), "y": torch.rand(3, 4, requires_grad=True), "w": torch.rand(2, 4, requires_grad=True),
-        "b": torch.rand(2, requires_grad=True), "s": torch.rand((), requires_grad=True), "v": torch.rand(4, requires_grad=True),
-    }  # fmt: skip
+    shapes = {"x": (3, 4), "y": (3, 4), "w": (2, 4), "b": (2,), "s": (), "v": (4,)}
+    return {name: _drawn(torch, *shape).requires_grad_() for name, shape in shapes.items()}
 
 
 def _constants(torch):
     return {
-        "torch": torch, "F": torch.nn.functional, "c": torch.rand(3, 4), "i": torch.tensor([[0, 1], [2, 3], [1, 0]]),
+        "torch": torch, "F": torch.nn.functional, "c": _drawn(torch, 3, 4), "i": torch.tensor([[0, 1], [2, 3], [1, 0]]),
         "j": torch.tensor([0, 2, 1]),
     }  # fmt: skip
 
@@ -113,7 +116,7 @@ def in_place(torch):
         lambda z, x, c: z.pow_(c), lambda z, x, c: c.add_(x), lambda z, x, c: z.t().mul_(c.t()),
     ):  # fmt: skip
         leaves = _leaves(torch)
-        z, c = leaves["x"] * 1, torch.rand(3, 4)
+        z, c = leaves["x"] * 1, _drawn(torch, 3, 4)
         write(z, leaves["y"], c)
         found.append(tree(z.grad_fn, leaves) + " " + tree(c.grad_fn, leaves))
     return found
@@ -157,7 +160,7 @@ def twice(torch):
     for look in (False, True):
         for shape in ((4,), (3, 4), (2, 3, 4)):
             leaves = _leaves(torch)
-            x, w, b = (torch.rand(shape) + 0.5).requires_grad_(), leaves["w"], leaves["b"]
+            x, w, b = (_drawn(torch, *shape) + 0.5).requires_grad_(), leaves["w"], leaves["b"]
             y = torch.nn.functional.linear(x * x, w, b) if len(shape) != 3 else torch.nn.functional.linear((x * x).transpose(0, 1), w)
             if look:
                 tree(y.grad_fn, {**leaves, "x": x})

@@ -345,3 +345,17 @@ def test_channels_that_are_convolved_alone(geometry, last, order):
     run(_kernels, f"weights<f64,f64,{kind},{_word(last)}>", columns * parts, order, source=x, weight=g, out=sums, images=images,
         channels=channels, parts=parts, size=size, places=g.shape[2:], source_stride=strides(x), out_stride=strides(g))  # fmt: skip
     np.testing.assert_allclose(sums.sum(0), w_grad.reshape(channels, -1), atol=1e-12)
+
+
+def test_shared_memory_that_sorts_and_attention_ask_for_is_there_on_every_gpu():
+    """Blocks have 99 KB on GPUs of compute capability 8.6, 8.9 and 12, more on those of data centers."""
+    from rushlight.cuda.ops import attention, sorting
+
+    most = 99 << 10
+    for size in (1, 2, 4, 8):
+        for place in (2, 4, 8):
+            assert _radix.threads * sorting.elements_of_a_thread(size, place) * (size + place) + sorting._REST <= most
+    schemes = [attention.TensorCores(type, width) for type in ("f32", "bf16") for width in (64, 128)]
+    schemes += [attention.Threads("f64", width, 8) for width in (16, 64, 128)]
+    schemes += [attention.Threads("f32", width, 4) for width in (64, 200, 256)]
+    assert max(s.shared for s in schemes) <= most and max(s.shared_back for s in schemes) <= most

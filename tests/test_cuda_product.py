@@ -114,3 +114,36 @@ def test_matrices_are_laid_at_other_distances(order):
     matrix, out = RNG.standard_normal((5, 700)).astype(np.float32), np.zeros((5, 704), np.float32)
     run(product, "lay<f32>", 3, order, added=matrix, added_row=700, c=out, c_row=704, m=5, n=700, batch=1)
     assert (out[:, :700] == matrix).all() and (out[:, 700:] == 0).all()
+
+
+@pytest.mark.parametrize("how", ["OnThreads<i32,2>", "OnTensorCores"])
+def test_rows_beyond_those_that_32_bits_number(how):
+    """The last tiles of a matrix of more than 2**31 rows, whose memory is given and mostly not touched."""
+    type, sum, dtype = ("bf16", "f32", np.uint16) if how == "OnTensorCores" else ("i8", "i32", np.int8)
+    far, side = 1 << 31, {"OnTensorCores": 128}.get(how, 32)
+    a, b, c = np.zeros(far + 40, dtype), np.array([3], dtype), np.zeros(far + 40, dtype)
+    a[far:] = np.arange(40)
+    if how == "OnTensorCores":
+        a[far:], b = to_bf16(np.arange(40)), to_bf16(np.array([3]))
+    entry = f"blockIdx.x |= {far // side}, product<{type},{type},{sum},{how}>"
+    run(product, entry, -(-40 // side), a=a, b=b, c=c, added=c, m=far + 40, n=1, k=1, batch=1, parts=1, stretch=64, a_row=1, a_column=1,
+        b_row=1, b_column=1, c_row=1, added_row=1, alpha_re=1.0)  # fmt: skip
+    found = from_bf16(c[far:]) if how == "OnTensorCores" else c[far:]
+    assert found.tolist() == [3 * i for i in range(40)]
+
+
+def test_batches_beyond_those_that_32_bits_number():
+    far, x = 1 << 31, np.array([2], np.int8)
+    c = np.zeros(far + 2, np.int8)
+    entry = f"blockIdx.y |= {far}u, gridDim.y = {far}u, product<i8,i8,i32,OnThreads<i32,2>>"
+    run(product, entry, (1, 2, 1), a=x, b=x, c=c, added=c, m=1, n=1, k=1, batch=far + 2, parts=1, stretch=64, a_row=1, a_column=1, b_row=1,
+        b_column=1, c_row=1, c_batch=1, added_row=1, alpha_re=1.0)  # fmt: skip
+    assert c[far:].tolist() == [4, 4]
+
+
+def test_stretches_of_k_are_counted_with_32_bits():
+    from rushlight.cuda.ops.matmul import cut
+
+    for tiles, k in ((1, 1 << 34), (500, 1 << 34), (500, (1 << 31) + 5), (500, 4096), (1, 4096)):
+        parts, stretch = cut(tiles, k)
+        assert stretch < 1 << 31 and stretch % 64 == 0 and (parts - 1) * stretch < k <= parts * stretch

@@ -27,6 +27,7 @@ SLICE = {
     "cuda/test_gpu_rows.py": "",
     "cuda/test_gpu_several.py": "",
     "cuda/test_gpu_streams.py": "",
+    "cuda/test_gpu_threads.py": "",
     "cuda/test_gpu_training.py": "",
     "cuda/test_gpu_cudnn.py": "",
     "test_docs.py": "of_a_gpu",
@@ -58,6 +59,10 @@ def test_streams_of_several_gpus_that_get_on_at_random():
 
 def test_streams_whose_memory_nobody_keeps():
     run("cuda/test_gpu_streams.py", "--tight", RUSHLIGHT_STANDIN_SCHEDULE="3")
+
+
+def test_branches_of_graphs_that_get_on_at_random():
+    run("cuda/test_gpu_captures.py", RUSHLIGHT_STANDIN_SCHEDULE="5")
 
 
 def test_the_script_for_minutes_with_a_gpu(tmp_path):
@@ -143,6 +148,23 @@ def test_what_lies_behind_a_tensor_cannot_be_touched_and_what_nobody_wrote_shows
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.splitlines() == ["[True, True, True]", "0", "[0.0, 0.0, 0.0]", "0"] and done.returncode == -11  # SIGSEGV
+
+
+def test_what_a_graphs_branches_do_not_wait_for_shows():
+    program = (
+        f"import sys; sys.path.insert(0, {os.path.join(HERE, 'cuda')!r})\nimport standin; standin.activate()\n"
+        "import rushlight as torch\na, side, g = torch.zeros(1, device='cuda'), torch.cuda.Stream(), torch.cuda.CUDAGraph()\n"
+        "torch.cuda.synchronize()\n"
+        "with torch.cuda.graph(g):\n"
+        "    side.wait_stream(torch.cuda.current_stream())\n"
+        "    with torch.cuda.stream(side): a.add_(1)\n"
+        "    b = a * 2\n"  # before the side stream adds, or behind
+        "    torch.cuda.current_stream().wait_stream(side)\n"
+        "    c = a * 2\n"
+        "for n in range(40):\n"
+        "    g.replay(); print(b.item() - 2 * n, c.item() - 2 * n)\n"
+    )
+    assert set(python(program, RUSHLIGHT_STANDIN_SCHEDULE="5").split("\n")) == {"0.0 2.0", "2.0 2.0", ""}
 
 
 @pytest.mark.cpu("a process without the stand-in")

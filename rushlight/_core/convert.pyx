@@ -23,7 +23,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strcmp
 
 from rushlight._core.device cimport element, to_host, to_place
-from rushlight._core.device import let_wait, pinned_copy, pointer_owner, stream_of, wait_for_stream
+from rushlight._core.device import is_capturing, let_wait, pinned_copy, pointer_owner, record_stream, stream_of, wait_for_stream
 from rushlight._core.operator cimport clone, convert, promote, resolve
 from rushlight._core.tape cimport collects, grad_enabled, needs_grad
 from rushlight._core.tensor cimport *

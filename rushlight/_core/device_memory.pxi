@@ -449,7 +449,7 @@ def device_empty_cache():
     """Gives the cached memory of all GPUs back to the driver; returns how many bytes that were. None while a graph is captured: that waits."""
     cdef int place
     cdef int64_t freed = 0
-    if _capture_pool:
+    if _capture_pool or not use_any():
         return 0
     settle_pending(True)
     for place in range(1, _n_gpus + 1):

@@ -35,6 +35,7 @@ cdef enum:
     DL_CPU = 1
     DL_CUDA = 2
     DL_CUDA_HOST = 3             # pinned host memory
+    LEGACY = 1                   # the driver's legacy stream, as a handle
     DL_READ_ONLY = 1
     DL_IS_COPIED = 2
 
@@ -102,7 +103,9 @@ def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, co
     if self.place and stream != -1:
         if stream == 0:
             raise AssertionError("stream must not be 0 on CUDA: it is ambiguous\n  Pass 1 for the legacy default stream, 2 for the per-thread one.")
-        let_wait(self.place - 1, 1 if stream is None else stream)
+        let_wait(self.place - 1, LEGACY if stream is None else stream)
+        if stream is None or stream == LEGACY:
+            record_stream(self, self.place - 1, LEGACY)   # what the consumer has queued when it lets go
     cdef Export *e = <Export *>PyMem_Malloc(sizeof(Export))
     if e == NULL:
         raise MemoryError()
@@ -137,11 +140,15 @@ def __dlpack_device__(Tensor self):
 # -- import --
 
 cdef class Import:
-    """Owns a foreign DLPack tensor and deletes it when the last tensor over its memory is gone."""
+    """Owns a foreign DLPack tensor, or an array with a CUDA array interface, and lets it go when the last tensor over its memory is gone."""
     cdef DLManagedTensor *plain
     cdef DLManagedTensorVersioned *versioned
+    cdef object source
+    cdef int place                            # of a GPU's memory, else 0
 
     def __dealloc__(self):
+        if self.place:
+            _hand_back(self.place - 1)
         if self.plain != NULL and self.plain.deleter != NULL:
             self.plain.deleter(self.plain)
         if self.versioned != NULL and self.versioned.deleter != NULL:
@@ -193,6 +200,18 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     return t if device is None or device_arg(device) == t.place else to_place(t, device_arg(device), False)
 
 
+cdef void _hand_back(int index) noexcept:
+    """Before foreign memory goes: its library may use it again at once, on its stream, while our kernels are still queued on another.
+
+    That is mostly the driver's legacy stream, which waits for our current one from now on. (PyTorch works on the legacy stream itself.)
+    """
+    try:
+        if not is_capturing(index):
+            let_wait(index, LEGACY)
+    except Exception:
+        pass                                  # the driver is shutting down, or the process was forked
+
+
 cdef Tensor _imported(DLTensor *d, Import owner):
     cdef object code = _DL_CODES.get((d.dtype.code, d.dtype.bits))
     cdef int64_t high = 1, row = 1
@@ -208,7 +227,7 @@ cdef Tensor _imported(DLTensor *d, Import owner):
     cdef char *address = <char *>d.data + d.byte_offset
     cdef Storage memory = foreign_storage(address, 0, owner)
     if d.device.device_type == DL_CUDA:
-        memory.place = 1 + d.device.device_id
+        memory.place = owner.place = 1 + d.device.device_id
     cdef Tensor t = new_tensor(memory, address, code, d.ndim)
     for i in range(d.ndim - 1, -1, -1):
         t.sizes[i] = d.shape[i]
@@ -240,6 +259,7 @@ def __cuda_array_interface__(Tensor self):
                            "to get Variable that doesn't require grad.")
     if self.code not in _TYPE_LETTERS:
         raise TypeError(f"the CUDA array interface has no type for {dtype_of(self.code)}; use DLPack, or view the tensor as integers")
+    record_stream(self, self.place - 1, LEGACY)           # nobody says on which stream it is used, nor until when
     strides = None if self.flags & CONTIGUOUS else tuple([s * ITEMSIZE[self.code] for s in self.strides[:self.ndim]])
     return {"typestr": _TYPE_LETTERS[self.code], "shape": tuple(size_object(self.ndim, self.sizes)), "strides": strides,
             "data": (<size_t>self.address if self.count else 0, False), "version": 3, "stream": stream_of(self.place - 1)}
@@ -249,15 +269,17 @@ cdef Tensor from_cuda_array(object source):
     """A tensor over the memory that an object with ``__cuda_array_interface__`` shows."""
     cdef dict d = source.__cuda_array_interface__
     cdef object code = _TYPE_CODES.get(d["typestr"])
+    cdef Import owner = Import.__new__(Import)
     cdef Storage memory
     cdef Tensor t
     cdef int64_t row = 1, high = 1
     cdef int i
     if code is None:
         raise TypeError(f"can't convert an array of type {d['typestr']}: no dtype has its form")
-    memory = foreign_storage(<void*><size_t>d["data"][0], 0, source)
+    owner.source = source
+    memory = foreign_storage(<void*><size_t>d["data"][0], 0, owner)
     device_arg("cuda")
-    memory.place = 1 + pointer_owner(d["data"][0]) if d["data"][0] else 1 + thread_state().device
+    memory.place = owner.place = 1 + pointer_owner(d["data"][0]) if d["data"][0] else 1 + thread_state().device
     if d.get("stream") is not None:
         wait_for_stream(memory.place - 1, d["stream"])
     t = new_tensor(memory, <char*>memory.address, code, len(d["shape"]))

@@ -234,6 +234,18 @@ cdef int use(int place) except -1:
     return 0
 
 
+cdef bint use_any() except -1:
+    """Has this thread the context of some GPU, which what is asked about events and pinned memory needs? One that was used is made current."""
+    cdef int place
+    if rl_context:
+        return True
+    for place in range(1, _n_gpus + 1):
+        if _gpus[place - 1].started:
+            use(place)
+            return True
+    return False
+
+
 cdef void* current_stream(int place) noexcept:
     cdef void* stream = rl_streams[place - 1]
     return _gpus[place - 1].stream if stream == NULL else stream

@@ -21,7 +21,7 @@ cdef struct Site:
     PyObject* error                # owned: makes the exception from the value found; None: an index out of range
     PyObject* code                 # owned: where it was called, code object and instruction offset
     int offset
-    bint kept                      # belongs to a captured graph: never used again
+    int64_t capture                # the captured graph that it belongs to, with which it stays; 0: none
 
 cdef struct Ring:
     Fault* faults
@@ -39,6 +39,7 @@ cdef enum:                         # Ring.awaits
     ALL_WORK = 2
 
 cdef Ring[MAX_GPUS] _rings
+cdef int64_t _captures = 0                  # begun so far: the number of the graph that is captured, or was last
 cdef void* MIXED = <void*>-1
 cdef void* ALL_STREAMS = <void*>-2         # for raise_faults()
 
@@ -101,11 +102,11 @@ cdef void* fault_slot(int place, str name, object error=None) except NULL:
     if r.faults == NULL:
         make_ring(r)
     while True:
-        if r.next % QUARTER == 0 and not _capture_pool:
+        if r.next % QUARTER == 0:
             turn_quarter(r, place)
         at = slot_of(r.next)
         r.next += 1
-        if not r.sites[at].kept:
+        if not r.sites[at].capture:
             break
         tries += 1
         if tries == FAULT_SLOTS:
@@ -122,8 +123,8 @@ cdef void* fault_slot(int place, str name, object error=None) except NULL:
     Py_XINCREF(site.name)
     Py_XINCREF(site.error)
     Py_XINCREF(site.code)
-    site.kept = _capture_pool != 0
-    r.n_kept += site.kept
+    site.capture = _captures if is_captured(stream) else 0
+    r.n_kept += site.capture != 0
     r.stream, r.lately = joint(r.stream, stream), joint(r.lately, stream)
     r.checked = max(r.checked, r.next - FAULT_SLOTS)
     return &r.faults[at]
@@ -133,20 +134,24 @@ cdef int turn_quarter(Ring* r, int place) except -1:
     """At the beginning of a quarter: mark the end of the one before, and wait until this one's kernels of the last round are done.
 
     An event marks the end of a quarter whose kernels all went to the stream that is current. Of other streams nobody knows whether they are still there.
+    While a graph is captured an event is waited for, and the whole GPU is not.
     """
-    cdef int now = slot_of(r.next) // QUARTER, before = (now + 3) % 4
+    cdef int code, mode = RELAXED, now = slot_of(r.next) // QUARTER, before = (now + 3) % 4
     cdef int64_t queued = r.next
-    if r.lately == current_stream(place):
+    if r.lately == current_stream(place) and not is_captured(r.lately):
         check(rl_driver.cuEventRecord(r.events[before], r.lately))
         r.awaits[before] = AN_EVENT
     elif r.lately != NULL:
         r.awaits[before] = ALL_WORK
     r.lately = NULL
     if r.awaits[now] == AN_EVENT:
-        check(rl_driver.cuEventSynchronize(r.events[now]))
+        exchange_mode(&mode)
+        code = rl_driver.cuEventSynchronize(r.events[now])
+        exchange_mode(&mode)
+        check(code)
         r.awaits[now] = NOTHING
         raise_faults(place, NULL, queued)
-    elif r.awaits[now] == ALL_WORK:
+    elif r.awaits[now] == ALL_WORK and not _capture_pool:
         check(rl_driver.cuCtxSynchronize())
         r.awaits[now] = NOTHING
         raise_faults(place, ALL_STREAMS, queued)
@@ -196,7 +201,7 @@ cdef void forget(Ring* r, int64_t queued) noexcept:
     cdef int64_t record
     for record in range(r.checked, queued):
         site = &r.sites[slot_of(record)]
-        if not site.kept:
+        if not site.capture:
             error, site.error = site.error, NULL          # it may hold much; the next launch gives the slot another one
             Py_XDECREF(error)
     if queued == r.next:
@@ -210,23 +215,21 @@ cdef int64_t first_kept(Ring* r, int64_t otherwise) noexcept:
     if r.n_kept == 0:
         return otherwise
     for record in range(max(r.next - FAULT_SLOTS, <int64_t>0), otherwise):
-        if r.sites[slot_of(record)].kept:
+        if r.sites[slot_of(record)].capture:
             return record
     return otherwise
 
 
-def release_faults(int index, list slots):
-    """Gives the records of a captured graph back."""
-    cdef int at
-    for at in slots:
-        _rings[index].n_kept -= _rings[index].sites[at].kept
-        _rings[index].sites[at].kept = False
-
-
-def kept_faults(int index):
-    """The records that captured graphs of a GPU hold."""
-    cdef Ring* r = &_rings[index]
-    return [] if r.faults == NULL else [i for i in range(FAULT_SLOTS) if r.sites[i].kept]
+def release_faults(int64_t capture):
+    """Gives the records of a captured graph back, on whatever GPUs its work is."""
+    cdef int i, at
+    for i in range(_n_gpus):
+        if _rings[i].n_kept == 0:
+            continue
+        for at in range(FAULT_SLOTS):
+            if _rings[i].sites[at].capture == capture:
+                _rings[i].sites[at].capture = 0
+                _rings[i].n_kept -= 1
 
 
 def fault_record(int place, str name=None, error=None):

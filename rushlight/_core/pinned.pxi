@@ -9,8 +9,9 @@ cdef enum:
 cdef struct PinnedBlock:
     char* address
     int64_t size
-    int64_t graph                  # the private pool of the captured graph that uses it; 0: none
-    bint given                     # its tensors are gone, the graph is not
+    int64_t* graphs                # the private pools of the captured graphs that use it
+    int n_graphs
+    bint given                     # its tensors are gone, the graphs are not
     PinnedBlock* next              # of those that are free, or of those in use by graphs
     int n_events
     void* stream[PINNED_STREAMS]
@@ -25,6 +26,7 @@ cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_cou
 cdef bint passed(PinnedBlock* b) except? True:
     """Are all copies that used the block done?"""
     cdef int code, mode = RELAXED
+    use_any()
     while b.n_events:
         exchange_mode(&mode)
         code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
@@ -91,7 +93,7 @@ cdef Storage pinned_storage(int64_t nbytes):
 cdef void give_pinned(PinnedBlock* b) noexcept:
     cdef int level = 12
     global _pinned_live, _pinned_cached
-    if b.graph:
+    if b.n_graphs:
         b.given = True
         return
     while (<int64_t>1 << level) < b.size:
@@ -105,11 +107,20 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
 cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     """A copy that was just queued on ``stream`` reads or writes the block."""
     cdef int i, mode = RELAXED
+    cdef int64_t* graphs
     global _pinned_captured
     if is_captured(stream):
-        if b.graph == 0:
+        for i in range(b.n_graphs):
+            if b.graphs[i] == _capture_pool:
+                return 0
+        graphs = <int64_t*>realloc(b.graphs, (b.n_graphs + 1) * sizeof(int64_t))
+        if graphs == NULL:
+            raise MemoryError()
+        if b.n_graphs == 0:
             b.next, _pinned_captured = _pinned_captured, b
-        b.graph = _capture_pool
+        b.graphs = graphs
+        b.graphs[b.n_graphs] = _capture_pool
+        b.n_graphs += 1
         return 0
     for i in range(b.n_events):
         if b.stream[i] == stream:
@@ -134,12 +145,20 @@ cdef void release_pinned(int64_t graph) noexcept:
     """The graphs of a private pool are gone: they use no pinned memory any more."""
     cdef PinnedBlock** link = &_pinned_captured
     cdef PinnedBlock* b
+    cdef int i
     while link[0] != NULL:
         b = link[0]
-        if b.graph != graph:
+        for i in range(b.n_graphs):
+            if b.graphs[i] == graph:
+                b.n_graphs -= 1
+                b.graphs[i] = b.graphs[b.n_graphs]
+                break
+        if b.n_graphs:
             link = &b.next
             continue
-        link[0], b.graph = b.next, 0
+        link[0] = b.next
+        free(b.graphs)
+        b.graphs = NULL
         if b.given:
             b.given = False
             give_pinned(b)
@@ -181,10 +200,10 @@ def pinned_empty(Tensor model):
     return pinned_like(model)
 
 
-cdef bint is_registered(void* address) noexcept:
+cdef bint is_registered(void* address) except -1:
     """Does the driver know memory of the host as pinned, by whomever? Its copies are only queued then."""
     cdef unsigned int kind = 0
-    return rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
+    return use_any() and rl_driver.cuPointerGetAttribute(&kind, 2, address) == SUCCESS and kind == 1      # 2: the memory's type, 1: the host's
 
 
 def is_pinned(Tensor t):
@@ -204,7 +223,7 @@ def pinned_empty_cache():
     cdef PinnedBlock* b
     cdef int64_t freed = 0
     global _pinned_cached
-    if _capture_pool:
+    if _capture_pool or not use_any():
         return 0                   # that waits
     for level in range(48):
         link = &_pinned_free[level]

@@ -169,9 +169,14 @@ def event_create(int index, unsigned int flags):
 
 
 def event_destroy(size_t event):
-    """Ends an event; errors of a driver that is shutting down are nobody's concern."""
-    if not _forked:
-        rl_driver.cuEventDestroy(<void*>event)
+    """Ends an event, on whatever thread; errors of a driver that is shutting down are nobody's concern."""
+    if _forked:
+        return
+    try:
+        use_any()
+    except Exception:
+        return
+    rl_driver.cuEventDestroy(<void*>event)
 
 
 def event_record(int index, size_t event, size_t handle):
@@ -182,7 +187,9 @@ def event_record(int index, size_t event, size_t handle):
 
 def event_query(size_t event):
     """Has the stream come past the event?"""
-    cdef int code = rl_driver.cuEventQuery(<void*>event)
+    cdef int code
+    use_any()
+    code = rl_driver.cuEventQuery(<void*>event)
     if code == NOT_READY:
         return False
     check(code)
@@ -203,6 +210,7 @@ def event_synchronize(int index, size_t event):
 def event_elapsed(size_t start, size_t end):
     """Milliseconds between two events."""
     cdef float ms
+    use_any()
     check(rl_driver.cuEventElapsedTime(&ms, <void*>start, <void*>end))
     return ms
 
@@ -242,13 +250,29 @@ def in_capture(size_t handle):
 
 
 def begin_capture(int index, int64_t pool, int mode):
-    """Work queued on the current stream is recorded instead of run; memory comes from the private pool of that number."""
-    global _capture_pool, _capture_stream
+    """Work queued on the current stream is recorded instead of run; memory comes from the private pool of that number.
+
+    Returns (handle of that stream, the capture's number, which its fault records have).
+    """
+    global _capture_pool, _capture_stream, _captures
     if _capture_pool:
         raise RuntimeError("a capture is under way already: a process captures one graph at a time")
     use(index + 1)
     check(rl_driver.cuStreamBeginCapture(current_stream(index + 1), mode))
     _capture_pool, _capture_stream = pool, current_stream(index + 1)
+    _captures += 1
+    return <size_t>_capture_stream, _captures
+
+
+def give_up_capture(int index):
+    """Ends the capture without a graph."""
+    cdef void* graph = NULL
+    global _capture_pool, _capture_stream
+    use(index + 1)
+    rl_driver.cuStreamEndCapture(_capture_stream, &graph)
+    _capture_pool, _capture_stream = 0, NULL
+    if graph != NULL:
+        rl_driver.cuGraphDestroy(graph)
 
 
 def end_capture(int index):

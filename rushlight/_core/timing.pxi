@@ -44,6 +44,7 @@ def tell_of(str name, int place, size_t before):
 def event_wait(size_t event):
     """Waits until the stream has come past the event; what kernels recorded is left to others to raise."""
     cdef int code
+    use_any()
     with nogil:
         code = rl_driver.cuEventSynchronize(<void*>event)
     check(code)

@@ -110,11 +110,15 @@ _HELP = {
     2: "The GPU has no memory left. torch.cuda.memory_summary() says who holds it.",
     209: "The kernel was built for another GPU architecture. Delete the kernel cache (RUSHLIGHT_CACHE) and try again.",
     400: "A stream or an event belongs to another GPU than what it was used with: events of two GPUs, say, have no time between them.",
+    401: "CUDAGraph.capture_end() ends what capture_begin() of the same graph began: that was not called, or is over.",
     700: "A kernel accessed memory that is not its own. This process cannot use the GPU any more: restart it, and report the operator.",
     716: "A kernel accessed misaligned memory. This process cannot use the GPU any more: restart it, and report the operator.",
     719: "A kernel failed. This process cannot use the GPU any more: restart it, and report the operator.",
     900: "Work that waits for the GPU (item(), print, copies to the CPU's ordinary memory) cannot be part of a captured graph.",
     901: "The capture was ended by an operation that cannot be part of a graph.",
+    904: "The capturing stream must wait, before the capture ends, for the streams that joined it: stream.wait_stream(side).",
+    905: "A captured stream cannot wait for work that is not captured with it: wait for that, or synchronize, before the capture begins.",
+    908: "A capture must end on the thread that began it.",
 }
 
 

@@ -12,7 +12,7 @@ from .._core import device as _device
 from .._core import tensor as _tensor
 from . import _start
 from . import random as _random
-from .streams import Stream, StreamContext, current_stream
+from .streams import LEGACY, Stream, StreamContext, current_stream
 
 _MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
 _numbers = itertools.count(1)
@@ -66,7 +66,8 @@ class CUDAGraph:
             )
         self = super().__new__(cls)
         self._executable = self._pool = self._index = None
-        self._faults, self.nodes, self._draws = [], 0, None
+        self._stream = self._number = self._draws = None  # the stream while it is captured; the capture's number
+        self.nodes = 0
         return self
 
     def __init__(self, keep_graph=False):
@@ -74,34 +75,45 @@ class CUDAGraph:
 
     def capture_begin(self, pool=None, capture_error_mode="global"):
         """Starts recording on the current stream, which must not be the default one."""
-        if self._executable is not None:
+        if self._executable is not None or self._stream is not None:
             raise RuntimeError("This CUDAGraph instance already owns a captured graph. To capture a new graph, create a new instance.")
         if capture_error_mode not in _MODES:
             raise ValueError(f"Unknown capture error mode. Expected `global`, `thread_local`, or `relaxed`, got {capture_error_mode}")
         self._index = _tensor.current_gpu()
-        if _device.stream_of(self._index) == _device.default_stream_of(self._index):
+        if _device.stream_of(self._index) in (_device.default_stream_of(self._index), LEGACY):
             raise RuntimeError(
                 "CUDA graphs must be captured on a non-default stream. (However, after capture, it's ok to replay them on the "
                 "default stream.)"
             )
         self._pool = pool[1] if pool is not None else next(_numbers)
         _users[self._pool] = _users.get(self._pool, 0) + 1
-        self._held = set(_device.kept_faults(self._index))
-        _device.begin_capture(self._index, self._pool, _MODES[capture_error_mode])
+        try:
+            self._stream, self._number = _device.begin_capture(self._index, self._pool, _MODES[capture_error_mode])
+        except BaseException:
+            _give(self._pool)
+            self._pool = None
+            raise
         _random.captured = self._draws = _random.Draws()
 
     def capture_end(self):
-        """Ends recording; the graph can be replayed from now on."""
+        """Ends recording; the graph can be replayed from now on. The stream that it began on must be the current one."""
+        if self._stream is None:
+            raise _start.error(401, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state", "")
+        elsewhere, self._stream = _device.stream_of(self._index) != self._stream, None
         try:
+            if elsewhere:
+                _device.give_up_capture(self._index)
+                raise RuntimeError(
+                    "Capture must end on the same stream it began on.\n"
+                    "  Another stream is current now, so that nothing was captured: leave `with torch.cuda.stream(...)` before."
+                )
             self._executable, self.nodes = _device.end_capture(self._index)
         except BaseException:
-            self._give_pool()
+            _end(self._index, None, self._pool, self._number)
+            self._pool = self._number = None
             raise
         finally:
-            _random.captured = None
-            self._faults = sorted(set(_device.kept_faults(self._index)) - self._held)
-            while _over:
-                _end(*_over.pop())
+            _ended()
 
     def instantiate(self):
         """Nothing to do: capture_end() leaves a graph that is ready."""
@@ -118,17 +130,16 @@ class CUDAGraph:
 
     def reset(self):
         """Forgets the recorded work and gives its memory back. What its kernels found wrong is raised at the next synchronisation."""
-        rest = self._index, self._executable, self._pool, self._faults
-        self._executable = self._draws = self._pool = None
-        self._faults = []
+        if self._stream is not None:  # it is captured right now
+            self._stream = None
+            _device.give_up_capture(self._index)
+            _ended()
+        rest = self._index, self._executable, self._pool, self._number
+        self._executable = self._draws = self._pool = self._number = None
         if _random.captured is None:
             _end(*rest)
         else:
             _over.append(rest)
-
-    def _give_pool(self):
-        pool, self._pool = self._pool, None
-        _give(pool)
 
     def register_generator_state(self, generator):
         """Nothing to do: a graph knows the generators that it draws from."""
@@ -151,14 +162,21 @@ class CUDAGraph:
             pass  # the interpreter is ending, and the driver with it
 
 
-def _end(index, executable, pool, faults):
+def _ended():
+    """A capture is over: what had to wait for that."""
+    _random.captured = None
+    while _over:
+        _end(*_over.pop())
+
+
+def _end(index, executable, pool, number):
     """The end of a graph: waits for its replays, and gives back what it held."""
     if executable is not None:
         _device.settle(index)
         _device.destroy_graph(executable)
     _give(pool)
-    if faults:
-        _device.release_faults(index, faults)
+    if number is not None:
+        _device.release_faults(number)
 
 
 def _give(pool):
@@ -289,9 +307,19 @@ def _warm_up(function, args, times, allow_unused):
 
     wanted = _differentiable(function, args)
     for _ in range(times):
-        outputs = [o for o in tree_leaves(function(*args)) if isinstance(o, _tensor.Tensor) and o.requires_grad]
+        outputs = [o for o in tree_leaves(function(*args)) if _wants_gradient(o)]
         if wanted and outputs:
             grad(outputs, wanted, [o.detach() for o in outputs], allow_unused=allow_unused)
+
+
+def _wants_gradient(output):
+    """Is it a result that gradients come from? Raises for what no graph makes."""
+    if output is not None and not isinstance(output, _tensor.Tensor):
+        raise AttributeError(
+            f"'{type(output).__name__}' object has no attribute 'requires_grad'\n"
+            "  [make_graphed_callables] callables return tensors, None, and lists, tuples or dicts of them: a replay makes nothing else."
+        )
+    return output is not None and output.requires_grad
 
 
 class _Graphed:
@@ -314,17 +342,17 @@ class _Graphed:
         from .. import empty_like
         from ..autograd import grad
 
-        roots = [o for o in self.outputs if o.requires_grad]
+        roots = [o for o in self.outputs if _wants_gradient(o)]
         wanted = [t for t in self.inputs if t.requires_grad]
         self.backward_graph = None
-        self.grad_outputs = [empty_like(o) if o.requires_grad else None for o in self.outputs]
+        self.grad_outputs = [empty_like(o) if _wants_gradient(o) else None for o in self.outputs]
         self.grad_inputs = [None] * len(self.inputs)
         if roots and wanted:
             self.backward_graph = CUDAGraph()
             with graph(self.backward_graph, self.pool):
                 found = iter(grad(roots, wanted, [g for g in self.grad_outputs if g is not None], allow_unused=allow_unused))
             self.grad_inputs = [next(found) if t.requires_grad else None for t in self.inputs]
-        self.outputs = [o.detach() for o in self.outputs]
+        self.outputs = [None if o is None else o.detach() for o in self.outputs]
 
     def __call__(self, *args):
         from ..utils._pytree import tree_leaves, tree_unflatten
@@ -337,6 +365,7 @@ def _function():
     global _Replay
     if _Replay is None:
         from ..autograd import Function
+        from ..autograd.function import once_differentiable
 
         class Replay(Function):
             @staticmethod
@@ -346,9 +375,10 @@ def _function():
                     if static.data_ptr() != given.data_ptr():
                         static.detach().copy_(given)
                 graphed.forward_graph.replay()
-                return tuple(o.detach() for o in graphed.outputs)
+                return tuple(None if o is None else o.detach() for o in graphed.outputs)
 
             @staticmethod
+            @once_differentiable
             def backward(ctx, *grads):
                 graphed = ctx.graphed
                 for static, given in zip(graphed.grad_outputs, grads):

@@ -12,6 +12,7 @@ from .._core import tensor as _tensor
 from . import _start
 from ._devices import index_of
 
+LEGACY = 1  # the handle of what the driver calls stream 0: 0 as a current stream means our default one
 _POOL = 32  # streams of each priority and GPU that are handed out in turn
 _pools = {}
 _lock = threading.Lock()
@@ -117,7 +118,7 @@ class Stream:
 
 
 class ExternalStream(Stream):
-    """A stream that another library made, by its handle: that library must keep it.
+    """A stream that another library made, by its handle: that library must keep it. 0 is the driver's legacy stream, of handle 1.
 
     >>> own = torch.cuda.Stream()
     >>> torch.cuda.ExternalStream(own.cuda_stream).cuda_stream == own.cuda_stream
@@ -125,7 +126,7 @@ class ExternalStream(Stream):
     """
 
     def __new__(cls, stream_ptr, device=None, **kwargs):
-        return super().__new__(cls, device, stream_ptr=stream_ptr)
+        return super().__new__(cls, device, stream_ptr=stream_ptr or LEGACY)
 
 
 class Event:

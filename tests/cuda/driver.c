@@ -9,7 +9,7 @@
  * threads run: 0 forward, 1 reverse, else a seed for random ones, every third launch reverse), RUSHLIGHT_STANDIN_EAGER=1 (run everything at once: for debuggers),
  * RUSHLIGHT_STANDIN_CAPABILITY (90: ten times the compute capability), RUSHLIGHT_STANDIN_TIGHT=1 (an allocation ends where its last page
  * does, so that an access behind it ends the process; one of an odd size begins at an odd address), RUSHLIGHT_STANDIN_SCHEDULE (0: a stream's work
- * waits until it is asked for; else a seed: streams get on at random, each by itself).
+ * waits until it is asked for; else a seed: streams get on at random, each by itself, and so do the branches of a captured graph).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,16 +22,18 @@
 #include <time.h>
 
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201,
-       PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURED_EVENT = 907 };
-enum { MAX_GPUS = 8, MAX_REGIONS = 1 << 16, PAGE = 4096, QUEUE_LIMIT = 1000, SHARED_UNASKED = 48 << 10, SHARED_MOST = 227 << 10 };
+       PEER_ENABLED = 704, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_UNJOINED = 904, CAPTURE_ISOLATION = 905, CAPTURED_EVENT = 907,
+       CAPTURE_WRONG_THREAD = 908, ILLEGAL_STATE = 401 };
+enum { MAX_GPUS = 8, MAX_REGIONS = 1 << 18, GUARDED = 1 << 13, PAGE = 4096, QUEUE_LIMIT = 1000, SHARED_UNASKED = 48 << 10, BRANCHES = 32 };
 
 typedef struct Stream Stream;
 typedef struct Graph Graph;
 typedef struct { char *address, *given; size_t size; } Region;       /* whole pages, and where in them the allocation begins */
-typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions; unsigned peers; Stream *streams, *own; int failed; } Gpu;
+typedef struct { int index; char *base; size_t size, used; Region regions[MAX_REGIONS]; int n_regions, look_from; unsigned peers; Stream *streams, *own; int failed; } Gpu;
 
-/* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. */
-typedef struct { int done, references, captured; Stream *stream; double time; } Mark;
+/* The moment an event marks: shared by the event, the queue that reaches it and those who wait for it. seen: in a capture, how much of each of its
+ * streams lies before it. */
+typedef struct { int done, references, captured; Stream *stream; double time; size_t seen[BRANCHES]; } Mark;
 typedef struct Op Op;
 typedef struct { int (*launch)(const unsigned *, const unsigned *, unsigned, void **, int); char *name; unsigned shared[MAX_GPUS]; } Kernel;
 enum Kind { LAUNCH, COPY, FILL, RECORD, WAIT, REPLAY };
@@ -47,9 +49,13 @@ struct Op {
     int byte;
     Mark *mark;
     Graph *graph;
+    Gpu *gpu;                     /* of a graph's node: where it runs, which branch it is of, and what it follows of the others */
+    int branch;
+    size_t *seen;
 };
-struct Stream { Gpu *gpu; Op *first, *last; int length, priority; Graph *capture; Stream *next; };
-struct Graph { Op *first, *last; size_t n; int references, failed; Stream *origin; };
+/* branch: a captured stream's number in its graph; seen: of each branch how much its next node follows, its own nodes among them. */
+struct Stream { Gpu *gpu; Op *first, *last; int length, priority, branch; size_t seen[BRANCHES]; Graph *capture; Stream *next; };
+struct Graph { Op *first, *last; size_t n; int references, failed, branches, mode; pthread_t thread; Stream *origin; };
 typedef struct { Mark *mark; int timed; Gpu *gpu; } Event;
 typedef struct { void *library; } Library;
 
@@ -63,6 +69,8 @@ static int n_pinned = 0;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static unsigned long launches = 0, schedule = 0;
 
+/* What the driver's manual lists with CUDA_ERROR_INVALID_CONTEXT: the thread must have made a GPU current. */
+#define NEED_CONTEXT do { if (!current) return INVALID_CONTEXT; } while (0)
 #define GUARD __attribute__((cleanup(unlock))) int guard = (pthread_mutex_lock(&lock), 0); (void)guard
 static void unlock(int *guard) { (void)guard; pthread_mutex_unlock(&lock); }
 
@@ -99,8 +107,11 @@ static int is_pinned(const void *p) {
 }
 
 static void protect(Gpu *g, int mode) {
-    for (int i = 0; i < g->n_regions; i++)
-        if (mprotect(g->regions[i].address, g->regions[i].size, mode)) { perror("stand-in driver: mprotect"); abort(); }
+    for (int i = 0; i < g->n_regions;) {
+        char *from = g->regions[i].address, *to = from;
+        while (i < g->n_regions && g->regions[i].address == to) to += g->regions[i++].size;      /* with no page between them */
+        if (mprotect(from, to - from, mode)) { perror("stand-in driver: mprotect"); abort(); }
+    }
 }
 
 static unsigned opened = 0;       /* GPUs whose memory is accessible now */
@@ -121,6 +132,7 @@ static void release_graph(Graph *g);
 
 static void discard(Op *op) {
     free(op->parameters);
+    free(op->seen);
     unmark(op->mark);
     if (op->graph) release_graph(op->graph);
     free(op);
@@ -133,6 +145,12 @@ static void release_graph(Graph *g) {
 }
 
 static void run(Stream *s, Mark *until);
+static void replay(Graph *graph);
+
+static unsigned drawn(void) {
+    schedule = schedule * 6364136223846793005u + 1442695040888963407u;
+    return schedule >> 33;
+}
 
 static void perform(Gpu *g, Op *op) {
     unsigned mask = 0;
@@ -166,8 +184,33 @@ static void perform(Gpu *g, Op *op) {
         if (!op->mark->done) run(op->mark->stream, op->mark);
         break;
     case REPLAY:
-        for (Op *each = op->graph->first; each; each = each->next) perform(g, each);
+        replay(op->graph);
         break;
+    }
+}
+
+static Op *next_of(Op *op, int branch) { while (op && op->branch != branch) op = op->next; return op; }
+
+static int follows(const Op *op, const size_t *done) {
+    for (int i = 0; i < BRANCHES; i++) if (i != op->branch && op->seen[i] > done[i]) return 0;
+    return 1;
+}
+
+/* A graph's nodes in the order of capture or, where streams get on at random, in any that their waits allow. */
+static void replay(Graph *graph) {
+    Op *next[BRANCHES];
+    size_t done[BRANCHES] = { 0 };
+    if (!schedule) {
+        for (Op *op = graph->first; op; op = op->next) perform(op->gpu, op);
+        return;
+    }
+    for (int i = 0; i < graph->branches; i++) next[i] = next_of(graph->first, i);
+    for (size_t left = graph->n; left;) {
+        int i = drawn() % graph->branches;
+        if (!next[i] || !follows(next[i], done)) continue;
+        perform(next[i]->gpu, next[i]);
+        next[i] = next_of(next[i]->next, i);
+        done[i]++, left--;
     }
 }
 
@@ -203,8 +246,7 @@ static Stream *stream_of(void *handle) {
 
 /* Some work of a stream chosen at random. */
 static void get_on(void) {
-    schedule = schedule * 6364136223846793005u + 1442695040888963407u;
-    unsigned dice = schedule >> 33, n = 0;
+    unsigned dice = drawn(), n = 0;
     Gpu *g = &gpus[dice % n_gpus];
     for (Stream *s = g->streams; s; s = s->next) n++;
     if (!n) return;
@@ -216,7 +258,12 @@ static void get_on(void) {
 
 static int queue(Stream *s, Op *op) {
     if (s->capture) {
+        if (op->kind == RECORD) { discard(op); return SUCCESS; }      /* no node: it says what others follow */
         op->next = NULL;
+        op->gpu = s->gpu;
+        op->branch = s->branch;
+        op->seen = memcpy(malloc(sizeof s->seen), s->seen, sizeof s->seen);
+        s->seen[s->branch]++;
         if (s->capture->last) s->capture->last->next = op; else s->capture->first = op;
         s->capture->last = op;
         s->capture->n++;
@@ -267,11 +314,21 @@ int cuDeviceGetUuid(char *uuid, int device) { memset(uuid, 0xA0 + device, 16); r
 int cuDeviceTotalMem(size_t *bytes, int device) { *bytes = gpus[device].size; return SUCCESS; }
 int cuDeviceCanAccessPeer(int *can, int device, int peer) { *can = device != peer; return SUCCESS; }
 
+/* The most shared memory that a block can have, by the compute capability. */
+static int most_shared(void) {
+    switch (setting("RUSHLIGHT_STANDIN_CAPABILITY", 90)) {
+    case 80: case 87: return 163 << 10;
+    case 86: case 89: case 120: case 121: return 99 << 10;
+    default: return 227 << 10;
+    }
+}
+
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     static const int known[][2] = { { 1, 1024 }, { 8, 49152 }, { 10, 32 }, { 12, 65536 }, { 13, 1980000 }, { 16, 132 }, { 33, 1 }, { 36, 2619000 },
-        { 37, 5120 }, { 38, 52428800 }, { 39, 2048 }, { 41, 1 }, { 81, 233472 }, { 97, 232448 } };
+        { 37, 5120 }, { 38, 52428800 }, { 39, 2048 }, { 41, 1 }, { 81, 233472 } };
     if (device < 0 || device >= n_gpus) return INVALID_DEVICE;
     *value = attribute == 75 ? setting("RUSHLIGHT_STANDIN_CAPABILITY", 90) / 10 : attribute == 76 ? setting("RUSHLIGHT_STANDIN_CAPABILITY", 90) % 10 : 0;
+    if (attribute == 97) *value = most_shared();
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) if (known[i][0] == attribute) *value = known[i][1];
     return SUCCESS;
 }
@@ -280,7 +337,9 @@ int cuGetErrorName(int code, const char **text) {
     static const struct { int code; const char *name; } names[] = { { INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE" }, { OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY" },
         { INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE" }, { INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE" }, { INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT" },
         { INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE" }, { NOT_FOUND, "CUDA_ERROR_NOT_FOUND" }, { LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED" },
-        { CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" } };
+        { CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" }, { CAPTURE_INVALIDATED, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED" },
+        { CAPTURE_UNJOINED, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED" }, { CAPTURE_ISOLATION, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION" },
+        { CAPTURE_WRONG_THREAD, "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD" }, { ILLEGAL_STATE, "CUDA_ERROR_ILLEGAL_STATE" } };
     *text = "CUDA_ERROR_UNKNOWN";
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) if (names[i].code == code) *text = names[i].name;
     return SUCCESS;
@@ -299,31 +358,34 @@ int cuCtxEnablePeerAccess(void *context, unsigned flags) {
 }
 int cuCtxSynchronize(void) {
     GUARD;
+    NEED_CONTEXT;
     for (Stream *s = current->streams; s; s = s->next) if (s->capture) return invalidate(s);
     run_all(current);
     return current->failed;
 }
 
-int cuMemGetInfo(size_t *left, size_t *total) { *total = current->size; *left = current->size - current->used; return SUCCESS; }
+int cuMemGetInfo(size_t *left, size_t *total) { NEED_CONTEXT; *total = current->size; *left = current->size - current->used; return SUCCESS; }
 
-/* First fit, with an inaccessible page behind each allocation. */
+/* First fit, with an inaccessible page behind each allocation as long as they are not very many (a process has 65,530 mappings). */
 int cuMemAlloc(void **p, size_t n) {
     GUARD;
+    NEED_CONTEXT;
     Gpu *g = current;
-    size_t size = (n + PAGE - 1) / PAGE * PAGE;
-    char *at = g->base;
-    int i;
+    size_t size = (n + PAGE - 1) / PAGE * PAGE, guard_page = g->n_regions < GUARDED ? PAGE : 0;
+    int i = g->look_from;
+    char *at = i ? g->regions[i - 1].address + g->regions[i - 1].size + guard_page : g->base;
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (g->failed) return g->failed;
-    for (i = 0; i < g->n_regions; i++) {
-        if (g->regions[i].address >= at + size + PAGE) break;
-        at = g->regions[i].address + g->regions[i].size + PAGE;
+    for (; i < g->n_regions; i++) {
+        if (g->regions[i].address >= at + size + guard_page) break;
+        at = g->regions[i].address + g->regions[i].size + guard_page;
     }
-    if (g->used + n > g->size || at + size + PAGE > g->base + g->size || g->n_regions == MAX_REGIONS) return OUT_OF_MEMORY;
+    if (g->used + n > g->size || at + size + guard_page > g->base + g->size || g->n_regions == MAX_REGIONS) return OUT_OF_MEMORY;
     memmove(&g->regions[i + 1], &g->regions[i], (g->n_regions - i) * sizeof(Region));
     g->regions[i] = (Region){ .address = at, .given = tight ? at + size - n : at, .size = size };
     *p = g->regions[i].given;
     g->n_regions++;
+    g->look_from = i + 1;
     g->used += size;
     mprotect(at, size, PROT_READ | PROT_WRITE);
     if (size <= 32 << 20) memset(at, 0xFF, size);         /* NaN in every float type: what nobody wrote shows */
@@ -333,25 +395,30 @@ int cuMemAlloc(void **p, size_t n) {
 
 int cuMemFree(void *p) {
     GUARD;
+    NEED_CONTEXT;
     Gpu *g = owner(p);
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!g) return INVALID_VALUE;
     run_all(g);
-    for (int i = 0; i < g->n_regions; i++) {
-        Region *r = &g->regions[i];
-        if (r->given != p) continue;
-        g->used -= r->size;
-        madvise(r->address, r->size, MADV_DONTNEED);
-        mprotect(r->address, r->size, PROT_NONE);
-        memmove(&g->regions[i], &g->regions[i + 1], (g->n_regions - i - 1) * sizeof(Region));
-        g->n_regions--;
-        return SUCCESS;
+    int low = 0, high = g->n_regions;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (g->regions[middle].given < (char *)p) low = middle + 1; else high = middle;
     }
-    return INVALID_VALUE;
+    Region *r = &g->regions[low];
+    if (low == g->n_regions || r->given != p) return INVALID_VALUE;
+    g->used -= r->size;
+    madvise(r->address, r->size, MADV_DONTNEED);
+    mprotect(r->address, r->size, PROT_NONE);
+    g->n_regions--;
+    memmove(r, r + 1, (g->n_regions - low) * sizeof(Region));
+    if (low < g->look_from) g->look_from = low;
+    return SUCCESS;
 }
 
 int cuMemHostAlloc(void **p, size_t n, unsigned flags) {
     GUARD;
+    NEED_CONTEXT;
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     (void)flags;
     if (n_pinned == MAX_REGIONS || posix_memalign(p, PAGE, n)) return OUT_OF_MEMORY;
@@ -362,6 +429,7 @@ int cuMemHostAlloc(void **p, size_t n, unsigned flags) {
 
 int cuMemFreeHost(void *p) {
     GUARD;
+    NEED_CONTEXT;
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     for (int i = 0; i < n_pinned; i++)
         if (pinned[i].address == p) { for (int g = 0; g < n_gpus; g++) run_all(&gpus[g]); pinned[i] = pinned[--n_pinned]; free(p); return SUCCESS; }
@@ -369,6 +437,7 @@ int cuMemFreeHost(void *p) {
 }
 
 int cuPointerGetAttribute(void *value, int attribute, void *p) {
+    NEED_CONTEXT;
     Gpu *g = owner(p);
     if (!g && !is_pinned(p)) return INVALID_VALUE;
     if (attribute == 2) *(unsigned *)value = g ? 2 : 1;                /* memory type: 1 host, 2 device */
@@ -379,6 +448,7 @@ int cuPointerGetAttribute(void *value, int attribute, void *p) {
 
 int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
     Gpu *from = owner(source), *to = owner(target);
     int pageable = (!from && !is_pinned(source)) || (!to && !is_pinned(target));
@@ -397,6 +467,7 @@ int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
 
 int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, void *source_context, size_t n, void *stream) {
     GUARD;
+    NEED_CONTEXT;
     if (owner(target) != target_context || owner(source) != source_context) return INVALID_VALUE;
     if (traced()) fprintf(stderr, "copy of %zu bytes\n", n);
     Op *op = new_op(COPY);
@@ -408,6 +479,7 @@ int cuMemcpyPeerAsync(void *target, void *target_context, const void *source, vo
 
 int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
     GUARD;
+    NEED_CONTEXT;
     if (!owner(target)) return INVALID_VALUE;
     if (traced()) fprintf(stderr, "fill of %zu bytes\n", n);
     Op *op = new_op(FILL);
@@ -421,12 +493,14 @@ int cuMemsetD8Async(void *target, unsigned char byte, size_t n, void *stream) {
 
 int cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) {
     GUARD;
+    NEED_CONTEXT;
     (void)flags;
     *stream = new_stream(priority);
     return SUCCESS;
 }
 int cuStreamDestroy(void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Stream **link = &((Stream *)stream)->gpu->streams;
     run(stream, NULL);
     while (*link != stream) link = &(*link)->next;
@@ -437,6 +511,7 @@ int cuStreamDestroy(void *stream) {
 int cuStreamGetPriority(void *stream, int *priority) { *priority = stream_of(stream)->priority; return SUCCESS; }
 int cuStreamSynchronize(void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
     run(s, NULL);
@@ -444,6 +519,7 @@ int cuStreamSynchronize(void *stream) {
 }
 int cuStreamQuery(void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
     if (!s->first) return s->gpu->failed;
@@ -453,13 +529,24 @@ int cuStreamQuery(void *stream) {
 }
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
     Mark *m = ((Event *)event)->mark;
     (void)flags;
+    if (!((Event *)event)->gpu) return INVALID_HANDLE;
     if (!m) return SUCCESS;
     if (m->captured && !m->stream->capture) return CAPTURED_EVENT;
-    if (m->stream->capture && !m->done && m->stream->capture->references) s->capture = s->capture ? s->capture : m->stream->capture;
-    if (s->capture) return SUCCESS;       /* a graph's nodes run in the order of capture */
+    if (s->capture && !m->captured) { s->capture->failed = 1; return CAPTURE_ISOLATION; }       /* work outside is no part of a graph */
+    if (m->captured) {                    /* who waits for whom, by the numbers of their nodes */
+        if (!s->capture) {
+            if (m->stream->capture->branches == BRANCHES) return OUT_OF_MEMORY;
+            s->capture = m->stream->capture;
+            s->branch = s->capture->branches++;
+            memset(s->seen, 0, sizeof s->seen);
+        }
+        for (int i = 0; i < BRANCHES; i++) if (s->seen[i] < m->seen[i]) s->seen[i] = m->seen[i];
+        return SUCCESS;
+    }
     Op *op = new_op(WAIT);
     op->mark = m;
     m->references++;
@@ -467,23 +554,34 @@ int cuStreamWaitEvent(void *stream, void *event, unsigned flags) {
 }
 
 int cuEventCreate(void **event, unsigned flags) {
+    NEED_CONTEXT;
     Event *e = calloc(1, sizeof *e);
     e->timed = !(flags & 2);
     e->gpu = current;
     *event = e;
     return SUCCESS;
 }
-int cuEventDestroy(void *event) { GUARD; unmark(((Event *)event)->mark); free(event); return SUCCESS; }
+int cuEventDestroy(void *event) {
+    GUARD;
+    NEED_CONTEXT;
+    Event *e = event;
+    if (!e->gpu) return INVALID_HANDLE;
+    unmark(e->mark);
+    *e = (Event){ 0 };            /* its memory stays, so that who uses it yet is found out */
+    return SUCCESS;
+}
 int cuEventRecord(void *event, void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Event *e = event;
     Stream *s = stream_of(stream);
-    if (s->gpu != e->gpu) return INVALID_HANDLE;
+    if (s->gpu != e->gpu) return INVALID_HANDLE;          /* of a destroyed one, too */
     unmark(e->mark);
     Mark *m = calloc(1, sizeof *m);
     m->references = 2;
     m->stream = s;
     m->captured = s->capture != NULL;
+    if (m->captured) memcpy(m->seen, s->seen, sizeof m->seen);
     e->mark = m;
     Op *op = new_op(RECORD);
     op->mark = m;
@@ -492,6 +590,7 @@ int cuEventRecord(void *event, void *stream) {
 int cuEventQuery(void *event) {
     GUARD;
     Mark *m = ((Event *)event)->mark;
+    if (!((Event *)event)->gpu) return INVALID_HANDLE;
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!m || m->done) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
@@ -502,7 +601,9 @@ int cuEventQuery(void *event) {
 }
 int cuEventSynchronize(void *event) {
     GUARD;
+    NEED_CONTEXT;
     Mark *m = ((Event *)event)->mark;
+    if (!((Event *)event)->gpu) return INVALID_HANDLE;
     if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!m) return SUCCESS;
     if (m->stream->capture) return invalidate(m->stream);
@@ -549,7 +650,7 @@ int cuLibraryGetKernel(void **kernel, void *library, const char *name) {
 }
 /* Attribute 8: the most dynamic shared memory, for one GPU. What nobody asked for, a launch does not get. */
 int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) {
-    if (attribute != 8 || value < 0 || value > SHARED_MOST) return INVALID_VALUE;
+    if (attribute != 8 || value < 0 || value > most_shared()) return INVALID_VALUE;
     if (device < 0 || device >= n_gpus) return INVALID_DEVICE;
     ((Kernel *)kernel)->shared[device] = value;
     return SUCCESS;
@@ -559,17 +660,18 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
                    void **parameters, void **extra) {
     GUARD;
     Stream *s = stream_of(stream);
-    if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
+    if (!gx || !gy || !gz || !bx || !by || !bz || bx > 1024 || by > 1024 || bz > 64 || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
     if (s->gpu != current) return INVALID_CONTEXT;
     if (shared > SHARED_UNASKED && shared > ((Kernel *)function)->shared[s->gpu->index]) return INVALID_VALUE;
     if (parameters || !extra || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
+    size_t size = *(size_t *)extra[3];
+    if (size > 4096) return INVALID_VALUE;                /* what every driver takes as a parameter */
     Op *op = new_op(LAUNCH);
     op->kernel = function;
     if (traced()) fprintf(stderr, "launch %s (%u, %u, %u) of (%u, %u, %u), %u bytes\n", op->kernel->name, gx, gy, gz, bx, by, bz, shared);
     op->grid[0] = gx, op->grid[1] = gy, op->grid[2] = gz;
     op->block[0] = bx, op->block[1] = by, op->block[2] = bz;
     op->shared = shared;
-    size_t size = *(size_t *)extra[3];
     op->parameters = memcpy(aligned_alloc(16, (size + 15) / 16 * 16), extra[1], size);
     return queue(s, op);
 }
@@ -578,24 +680,36 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
 
 int cuStreamBeginCapture(void *stream, int mode) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
-    (void)mode;
-    if (s->capture) return CAPTURE_UNSUPPORTED;
+    if ((uintptr_t)stream < 2) return CAPTURE_UNSUPPORTED;       /* the legacy stream */
+    if (s->capture) return ILLEGAL_STATE;
     s->capture = calloc(1, sizeof(Graph));
-    s->capture->references = 1;
+    s->capture->references = s->capture->branches = 1;
+    s->capture->mode = mode;
+    s->capture->thread = pthread_self();
     s->capture->origin = s;
+    s->branch = 0;
+    memset(s->seen, 0, sizeof s->seen);
     captures++;
     return SUCCESS;
 }
 int cuStreamEndCapture(void *stream, void **graph) {
     GUARD;
     Graph *g = stream_of(stream)->capture;
-    if (!g || g->origin != stream) return INVALID_VALUE;
+    int unjoined = 0;
+    if (!g) return ILLEGAL_STATE;
+    if (g->origin != stream) return 906;                                        /* the stream only joined the capture */
+    if (g->mode != 2 && !pthread_equal(g->thread, pthread_self())) return CAPTURE_WRONG_THREAD;
     for (int i = 0; i < n_gpus; i++)
-        for (Stream *s = gpus[i].streams; s; s = s->next) if (s->capture == g) s->capture = NULL;
+        for (Stream *s = gpus[i].streams; s; s = s->next) {
+            if (s->capture != g) continue;
+            if (g->origin->seen[s->branch] < s->seen[s->branch]) unjoined = 1;
+            s->capture = NULL;
+        }
     captures--;
     *graph = NULL;
-    if (g->failed) { release_graph(g); return CAPTURE_UNSUPPORTED + 1; }       /* the capture was invalidated */
+    if (g->failed || unjoined) { unjoined = g->failed ? CAPTURE_INVALIDATED : CAPTURE_UNJOINED; release_graph(g); return unjoined; }
     *graph = g;
     return SUCCESS;
 }
@@ -613,6 +727,7 @@ int cuGraphDestroy(void *graph) { GUARD; release_graph(graph); return SUCCESS; }
 int cuGraphExecDestroy(void *executable) { GUARD; release_graph(executable); return SUCCESS; }
 int cuGraphLaunch(void *executable, void *stream) {
     GUARD;
+    NEED_CONTEXT;
     Op *op = new_op(REPLAY);
     op->graph = executable;
     op->graph->references++;

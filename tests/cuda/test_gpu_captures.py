@@ -70,6 +70,19 @@ def test_pinned_memory_that_a_graph_reads_is_kept_for_it():
     assert static[0].item() == 3.0
 
 
+def test_pinned_memory_that_two_graphs_read_is_kept_for_both():
+    static, first, second = torch.zeros(1000, device="cuda"), torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    batch = torch.full((1000,), 3.0, device="cpu").pin_memory()
+    for g in (first, second):
+        with torch.cuda.graph(g):
+            static.copy_(batch, non_blocking=True)
+    second.reset()
+    del batch
+    junk = [torch.full((1000,), 9.0, device="cpu").pin_memory() for _ in range(4)]
+    first.replay()
+    assert static[0].item() == 3.0 and junk[0][0].item() == 9.0
+
+
 def test_pinned_memory_is_found_and_made_while_a_graph_is_captured():
     """Though the driver refuses allocations and questions to events then, of any thread that does not say that it knows."""
     x, g, made = torch.ones(1000, device="cuda"), torch.cuda.CUDAGraph(), []
@@ -295,3 +308,127 @@ def test_arguments_of_graphed_callables():
         torch.cuda.make_graphed_callables(trained, (y,))
     with torch.autocast("cuda", torch.bfloat16), pytest.raises(RuntimeError, match="cache_enabled=False"):
         torch.cuda.make_graphed_callables(torch.nn.Linear(2, 2).cuda(), (y,))
+
+
+def test_results_of_graphed_callables_may_be_none():
+    def halves(x):
+        return {"half": x / 2, "nothing": None, "more": (None, x.detach() + 1)}
+
+    x = torch.ones(3, device="cuda", requires_grad=True)
+    graphed = torch.cuda.make_graphed_callables(halves, (x,))
+    y = torch.full((3,), 4.0, device="cuda", requires_grad=True)
+    out = graphed(y)
+    out["half"].sum().backward()
+    assert out["nothing"] is None and out["more"][0] is None
+    assert (out["half"].tolist(), out["more"][1].tolist(), y.grad.tolist()) == ([2.0] * 3, [5.0] * 3, [0.5] * 3)
+    with pytest.raises(AttributeError, match=r"'float' object has no attribute 'requires_grad'\n.*callables return tensors, None"):
+        torch.cuda.make_graphed_callables(lambda x: (x * 2, 3.0), (x,))
+
+
+def test_graphed_callables_are_differentiated_once():
+    x = torch.ones(3, device="cuda", requires_grad=True)
+    graphed = torch.cuda.make_graphed_callables(lambda x: x**3, (x,))
+    (g,) = torch.autograd.grad(graphed(x).square().sum(), x, create_graph=True)
+    assert g.tolist() == [6.0] * 3
+    with pytest.raises(RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"):
+        g.sum().backward()
+
+
+# -- how a capture ends --
+
+
+def captures_again():
+    """Can a graph be captured, and replayed?"""
+    x, g = torch.ones(3, device="cuda"), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = x + 1
+    g.replay()
+    return y.tolist() == [2.0] * 3
+
+
+def test_a_capture_that_has_not_begun_does_not_end():
+    from rushlight._core import device
+
+    g = torch.cuda.CUDAGraph()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"the operation cannot be performed in the present state\n.*capture_begin"):
+            g.capture_end()
+    x = torch.ones(3, device="cuda")
+    with torch.cuda.graph(torch.cuda.CUDAGraph()):
+        y = x + 1
+        with pytest.raises(RuntimeError, match="present state"):
+            g.capture_end()  # it is another graph's
+        assert torch.cuda.is_current_stream_capturing() and y.is_cuda
+    assert captures_again() and not device.is_capturing(0)
+
+
+def test_a_capture_ends_on_the_stream_it_began_on():
+    g, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+    before = torch.cuda.current_stream()
+    with torch.cuda.stream(side):
+        g.capture_begin()
+    with pytest.raises(RuntimeError, match=r"^Capture must end on the same stream it began on\."):
+        g.capture_end()
+    with pytest.raises(RuntimeError, match="without a preceding successful capture"):
+        g.replay()
+    with torch.cuda.stream(side):
+        g.capture_begin()
+        y = torch.zeros(2, device="cuda") + 3
+        g.capture_end()
+    g.replay()
+    torch.cuda.synchronize()
+    assert y.tolist() == [3.0] * 2 and torch.cuda.current_stream() == before and captures_again()
+
+
+def test_a_graph_that_goes_while_it_is_captured_ends_the_capture():
+    for end in ("del", "reset"):
+        g = torch.cuda.CUDAGraph()
+        with torch.cuda.stream(torch.cuda.Stream()):
+            g.capture_begin()
+            torch.zeros(3, device="cuda")
+            if end == "reset":
+                g.reset()
+            else:
+                del g
+            assert not torch.cuda.is_current_stream_capturing()
+        assert captures_again()
+
+
+def test_a_side_stream_must_come_back_to_the_capture():
+    x, side, g = torch.ones(3, device="cuda"), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with pytest.raises(RuntimeError, match=r"\(904\).*wait_stream"):
+        with torch.cuda.graph(g):
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                y = x + 1
+    assert y.is_cuda and captures_again()
+
+
+def test_a_captured_stream_waits_for_nothing_outside():
+    x, side, g = torch.ones(3, device="cuda"), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with pytest.raises(RuntimeError, match=r"\(905\).*before the capture"):
+        with torch.cuda.graph(g):
+            torch.cuda.current_stream().wait_stream(side)
+    assert x.tolist() == [1.0] * 3 and captures_again()
+
+
+def test_eager_work_during_a_capture_holds_no_fault_records():
+    """Of which a GPU has 4,096: those of a captured graph are its own as long as it lives."""
+    index = torch.cuda.device_count() - 1
+    x, i, g = torch.arange(5.0, device=f"cuda:{index}"), torch.tensor([3], device=f"cuda:{index}"), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize(index)
+    made = []
+
+    def other():
+        with torch.cuda.stream(torch.cuda.Stream(index)):
+            for _ in range(4200):
+                made[:] = [x[i]]
+
+    with torch.cuda.graph(g):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    torch.cuda.synchronize(index)
+    assert made[0].tolist() == [3.0]

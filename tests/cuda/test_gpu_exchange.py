@@ -88,6 +88,56 @@ def test_interchange():
         _ = data(2).__cuda_array_interface__
 
 
+def library():
+    """The driver, as another library that works on its legacy stream (handle 1) asks it."""
+    torch.cuda.synchronize()
+    return ctypes.CDLL(os.environ.get("RUSHLIGHT_CUDA_DRIVER", "libcuda.so.1"))
+
+
+@pytest.mark.parametrize("how", ["dlpack", "array"])
+def test_memory_that_another_library_was_lent_is_used_again_when_its_stream_is_done(how):
+    x, seen = torch.full((1000,), 3.0, device="cuda"), torch.empty(1000, pin_memory=True, device="cpu")
+    driver = library()
+    lent = x.__dlpack__(stream=1) if how == "dlpack" else x.__cuda_array_interface__
+    assert driver.cuMemcpyAsync(*map(ctypes.c_void_p, (seen.data_ptr(), x.data_ptr())), ctypes.c_size_t(4000), ctypes.c_void_p(1)) == 0
+    del lent, x
+    junk = [torch.full((1000,), 9.0, device="cuda") for _ in range(8)]
+    torch.cuda.current_stream().synchronize()
+    assert driver.cuStreamSynchronize(ctypes.c_void_p(1)) == 0
+    assert set(seen.tolist()) == {3.0} and junk[0][0].item() == 9.0
+
+
+def test_stream_0_of_another_library_is_not_our_default_stream():
+    x, out = torch.zeros(1000, device="cuda"), torch.empty(1000, pin_memory=True, device="cpu")
+    driver = library()
+    with torch.cuda.stream(torch.cuda.ExternalStream(0)):
+        assert torch.cuda.current_stream() != torch.cuda.default_stream()
+        x.add_(2)
+        with pytest.raises(RuntimeError, match="must be captured on a non-default stream"):
+            torch.cuda.CUDAGraph().capture_begin()
+    assert driver.cuMemcpyAsync(*map(ctypes.c_void_p, (out.data_ptr(), x.data_ptr())), ctypes.c_size_t(4000), None) == 0
+    assert driver.cuStreamSynchronize(None) == 0
+    assert set(out.tolist()) == {2.0}
+
+
+@pytest.mark.parametrize("how", ["dlpack", "array"])
+def test_memory_of_another_library_is_done_with_before_that_uses_it_again(how):
+    memory = torch.full((1000,), 3.0, device="cuda")
+    driver = library()
+
+    class Foreign:
+        __cuda_array_interface__ = memory.__cuda_array_interface__ | {"stream": None}
+
+    t = torch.from_dlpack(memory) if how == "dlpack" else torch.as_tensor(Foreign(), device="cuda")
+    assert t.data_ptr() == memory.data_ptr()
+    y = t + 1
+    del t  # from here on its library may write there
+    at = ctypes.c_void_p(memory.data_ptr())
+    assert driver.cuMemsetD8Async(at, ctypes.c_ubyte(0), ctypes.c_size_t(4000), ctypes.c_void_p(1)) == 0
+    assert driver.cuStreamSynchronize(ctypes.c_void_p(1)) == 0
+    assert set(y.tolist()) == {4.0} and set(memory.tolist()) == {0.0}
+
+
 def test_pinned_memory_before_the_first_use_of_a_gpu():
     """Counting the GPUs does not start them, pinning does: memory that was pinned can be given back."""
     program = "import rushlight as torch; assert torch.cuda.is_available(); x = torch.ones(3); [x.pin_memory() for i in range(3)]"

@@ -114,7 +114,7 @@ template <class T, class A, class How> INLINE void correlate(Args& p) {
   const int tiles_m = (int)ceil_div(p.outputs, How::SIDE);
   const i64 m0 = (i64)((int)blockIdx.x % tiles_m) * How::SIDE, n0 = (i64)((int)blockIdx.x / tiles_m) * How::SIDE;
   for (i64 g = blockIdx.y; g < p.groups; g += gridDim.y) {
-    Strided<T> w = {(const T*)p.w + g * p.outputs * p.w_stride, p.outputs, k, p.w_stride, 1, false};
+    Strided<T> w = {(const T*)p.w + g * p.outputs * p.w_stride, 0, (int)p.outputs, (int)k, p.w_stride, 1, false};
     Windows<T> x = {(const T*)p.x + g * p.channels * p.x_channel, &p};
     Image<T, A> out = {(T*)p.out + g * p.outputs * p.out_channel, p.bias ? (const T*)p.bias + g * p.outputs : nullptr, &p};
     How::tile(w, x, out, p.outputs, n, m0, n0, 0, k);

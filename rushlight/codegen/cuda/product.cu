@@ -13,8 +13,9 @@ struct Args {
 };
 
 template <class C, class A> struct Scaled {   // addresses are made when the sums are, which need all registers before
-  Args& p; int matrix, part;
+  Args& p; i64 z;
   MEMBER void put(i64 r, i64 s, A sum) {
+    const i64 matrix = z / p.parts, part = z % p.parts;
     const A value = factor<A>::of(p.alpha_re, p.alpha_im) * sum;
     const C* added = (const C*)p.added + matrix * p.added_batch + r * p.added_row + s;
     const bool add = p.beta_re != 0 || p.beta_im != 0;
@@ -24,14 +25,18 @@ template <class C, class A> struct Scaled {   // addresses are made when the sum
 };
 
 template <class T, class C, class A, class How> INLINE void product(Args& p) {
-  const int tiles_n = (int)ceil_div(p.n, How::SIDE), parts = (int)p.parts;
+  const int tiles_n = (int)ceil_div(p.n, How::SIDE);
   const i64 m0 = (i64)((int)blockIdx.x / tiles_n) * How::SIDE, n0 = (i64)((int)blockIdx.x % tiles_n) * How::SIDE;
   for (i64 z = blockIdx.y; z < p.batch * p.parts; z += gridDim.y) {
-    const int matrix = (int)z / parts, part = (int)z % parts;
-    Strided<T> a = {(const T*)p.a + matrix * p.a_batch, p.m, p.k, p.a_row, p.a_column, p.conjugate_a != 0};
-    Strided<T> b = {(const T*)p.b + matrix * p.b_batch, p.n, p.k, p.b_column, p.b_row, p.conjugate_b != 0};
-    Scaled<C, A> c = {p, matrix, part};
-    How::tile(a, b, c, p.m, p.n, m0, n0, part * p.stretch, least(p.k, (part + 1) * p.stretch));
+    const i64 matrix = z / p.parts, k0 = z % p.parts * p.stretch;
+    const int rows = (int)least<i64>(p.m - m0, How::SIDE), columns = (int)least<i64>(p.n - n0, How::SIDE);
+    const int depth = (int)least(p.k - k0, p.stretch);   // a stretch is shorter than 2**31
+    const T* const left = (const T*)p.a + matrix * p.a_batch + m0 * p.a_row + k0 * p.a_column;
+    const T* const right = (const T*)p.b + matrix * p.b_batch + n0 * p.b_column + k0 * p.b_row;
+    Strided<T> a = {left, m0, rows, depth, p.a_row, p.a_column, p.conjugate_a != 0};
+    Strided<T> b = {right, n0, columns, depth, p.b_column, p.b_row, p.conjugate_b != 0};
+    Scaled<C, A> c = {p, z};
+    How::tile(a, b, c, p.m, p.n, m0, n0, 0, depth);
   }
 }
 

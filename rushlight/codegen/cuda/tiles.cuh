@@ -4,11 +4,11 @@
 // the two halves of its address, `at(row, col)` reads it, `next_row`, `next_col` step to the neighbours, `deep` tells which neighbours lie side by
 // side in memory. A result `put(r, s, value)` takes the sums. They are made in the order of k, whatever the launch.
 
-template <class T> struct Strided {   // a matrix with any strides; what lies outside is 0
-  const T* p; i64 rows, depth, row_stride, col_stride; bool conjugated;
+template <class T> struct Strided {   // a matrix with any strides, from row `first` on, where p points; what lies outside is 0
+  const T* p; i64 first; int rows, depth; i64 row_stride, col_stride; bool conjugated;
   typedef T type; typedef int Row; typedef int Col;
   MEMBER bool deep() { return col_stride == 1; }
-  MEMBER Row row(i64 s) { return s < rows ? (int)s : -1; }
+  MEMBER Row row(i64 s) { return s - first < rows ? (int)(s - first) : -1; }
   MEMBER Col col(i64 k) { return k < depth ? (int)k : -1; }
   MEMBER void next_row(Row& r) { r = r >= 0 && r + 1 < rows ? r + 1 : -1; }
   MEMBER void next_col(Col& c) { c = c >= 0 && c + 1 < depth ? c + 1 : -1; }

@@ -16,7 +16,7 @@ _product = Family(
 _SUMS = {"f16": "f32", "bf16": "f32", "u8": "i32", "i8": "i32", "i16": "i32", "u16": "i32"}
 DTYPES = {"i32": "int32", "i64": "int64", "f32": "float32", "f64": "float64", "c64": "complex64", "c128": "complex128"}
 _BUSY = 128  # blocks that keep a GPU busy: fewer are cut along k
-_DEPTH = 512  # least stretch of k
+_DEPTH, _DEEPEST = 512, 1 << 30  # least stretch of k, and the longest: kernels count with 32 bits
 _EVEN = 16  # bytes: tensor cores are fed by accesses that wide, from rows that begin at multiples of it
 _WORTH_EVENING = 512  # least extent of a product whose operands are copied for that
 
@@ -49,7 +49,7 @@ def _tf32_allowed(convolution):
 
 def cut(tiles, k, unit=64):
     """(parts, stretch): stretches of k with which few tiles keep a GPU busy; by the shape alone: results are the same on every device."""
-    parts = max(1, min(_BUSY // max(tiles, 1), k // _DEPTH))
+    parts = max(1, min(_BUSY // max(tiles, 1), k // _DEPTH), -(-k // _DEEPEST))
     stretch = max(unit, (k + parts * unit - 1) // (parts * unit) * unit)
     return max(1, -(-k // stretch)), stretch
 

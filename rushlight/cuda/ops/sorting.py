@@ -16,6 +16,7 @@ _SHORT = 1024  # elements of a row that is sorted by comparisons
 _FILLING = 256  # blocks that keep a GPU busy
 _LEDGER, _DIGITS, _REST = 16, 256, 10752  # of radix.cu
 _MOST_BLOCKS = (1 << 31) - 1
+_MOST_SHARED = 99 << 10  # of a block, on GPUs of compute capability 8.6, 8.9 and 12
 
 
 def _empty(like, shape, dtype):
@@ -55,17 +56,24 @@ def _run(input, k, descending, values, indices):
         _by_digits(input, type, size, size, given)
 
 
+def elements_of_a_thread(size, place):
+    """As many as registers, and the shared memory of any GPU, have room for. size: bytes of a key, place: of where it was."""
+    return 8 if size > 4 or _radix.threads * 16 * (size + place) + _REST > _MOST_SHARED else 16
+
+
 def _by_digits(like, type, size, digits, given):
     """The same for rows of more elements, by their keys' ``digits`` of eight bits; type: of elements in C++; size: bytes of a key."""
     rows, n, key = given["rows"], given["n"], f"u{8 * size}"
-    most = 8 if size > 4 else 16  # elements of a thread: as many as shared memory and registers have room for
+    most = elements_of_a_thread(size, 2)
     if n <= _radix.threads * most:
         each = next(e for e in (4, 8, 16) if n <= _radix.threads * e)
         shared = _radix.threads * each * (size + 2) + _REST
         _radix(f"whole<{type},{key},{each}>", like, min(rows, _MOST_BLOCKS), shared=shared, **given)
         return
+    index = "u32" if n < 1 << 30 else "u64"
+    most = elements_of_a_thread(size, 4 if index == "u32" else 8)
     each = most if rows * n >= _FILLING * _radix.threads * most else 4
-    chunks, index = -(-n // (_radix.threads * each)), "u32" if n < 1 << 30 else "u64"
+    chunks = -(-n // (_radix.threads * each))
     tiles = rows * chunks
     words = (tiles + rows) * digits * _DIGITS
     ledger = creation.zeros((_LEDGER + (words // 2 if index == "u32" else words),), dtype=dtypes()["int64"], device=like.device)
