@@ -1,7 +1,5 @@
 """The public names that are no operators, and where the rooms that load on first use are."""
 
-import importlib
-
 from . import ops as _ops
 from ._core import callbacks as _callbacks
 from ._core import operator as _operator
@@ -123,6 +121,8 @@ _callbacks.defer(**{name: f"{_PACKAGE}.{where}" for name, where in {
 
 def resolve(name):
     """The object behind a lazy name of the package; AttributeError with a hint for unknown ones."""
+    import importlib
+
     package = _PACKAGE
     if name in ROOMS:
         return importlib.import_module(f"{package}.{name}")

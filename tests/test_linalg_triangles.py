@@ -5,7 +5,6 @@ import pytest
 
 import rushlight as torch
 from rushlight.ops import linalg_lapack as lapack
-from rushlight.ops import linalg_triangles as triangles
 
 SIZES = [(64, 64), (65, 70), (100, 41), (130, 129), (200, 33), (257, 16)]
 
@@ -32,7 +31,7 @@ def test_triangles(n, k, dtype, upper, left):
     for unit in (False, True):
         for turned in (False, True):
             A = torch.from_numpy(full.T.copy()).T if turned else torch.from_numpy(full)
-            assert triangles.pays(A, k)
+            assert lapack.substitutes(A, k)
             B = torch.from_numpy(b if left else b.T.copy())
             x = torch.linalg.solve_triangular(A, B, upper=upper, left=left, unitriangular=unit)
             assert x.stride() == (1, x.shape[0]) and np.array_equal(B.numpy(), b if left else b.T)
@@ -90,9 +89,9 @@ def test_gradients():
     a = (torch.from_numpy(_data(70, 70)) + 20 * torch.eye(70)).requires_grad_()
     b = torch.from_numpy(_data(70, 64)).requires_grad_()
     grads = []
-    for pays in (triangles.pays, lambda *args: False):
+    for pays in (lapack.substitutes, lambda *args: False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(triangles, "pays", pays)
+            patch.setattr(lapack, "substitutes", pays)
             loss = (
                 (torch.linalg.solve(a, b) ** 2).sum()
                 + torch.linalg.inv(a).sum()
@@ -104,6 +103,6 @@ def test_gradients():
 
 
 def test_few_rows_or_columns_are_lapacks():
-    assert not triangles.pays(torch.ones(20, 20), 1000) and not triangles.pays(torch.ones(500, 500), 1)
-    assert not triangles.pays(torch.ones(90, 90, dtype=torch.complex64), 90)
+    assert not lapack.substitutes(torch.ones(20, 20), 1000) and not lapack.substitutes(torch.ones(500, 500), 1)
+    assert not lapack.substitutes(torch.ones(90, 90, dtype=torch.complex64), 90)
     assert lapack.trsm(torch.eye(20), torch.ones(20, 3), True, False, False).shape == (3, 20)

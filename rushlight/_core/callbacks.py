@@ -5,8 +5,6 @@ No room imports one that lies above it. Where the core or the operators' room ne
 opens it.
 """
 
-import importlib
-
 OPERATORS = (  # under their own names, with their own arguments
     "add", "add_", "arange", "cast", "clone", "conj", "copy_", "expand", "mul", "reshape", "squeeze", "stack", "sum", "sum_to_size",
     "unsqueeze", "view_as_complex", "view_as_real", "view_scatter", "zeros_like",
@@ -117,6 +115,8 @@ def defer(**functions):
 
 def _opening(name, module, attribute):
     def first(*args, **kwargs):
+        import importlib
+
         table[name] = getattr(importlib.import_module(module), attribute)
         return table[name](*args, **kwargs)
 

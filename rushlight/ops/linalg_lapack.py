@@ -11,10 +11,11 @@ from .._core import lapack as core
 from .._core import tensor as _tensor
 from .._core.lapack import Scratch, run
 from . import creation, shape
-from . import linalg_triangles as triangles
 
 _dtypes = _tensor.dtypes()
 _LETTERS = {8: "s", 9: "d", 10: "c", 11: "z"}
+# From so many rows, columns and numbers on triangular equations are solved by linalg_triangles; those of a batch from so many rows.
+ROWS, COLUMNS, NUMBERS, ALONE = 48, 16, 4096, 256
 
 
 def letter(x):
@@ -25,6 +26,14 @@ def letter(x):
 def is_complex(x):
     """Does LAPACK call the routine by its complex name (ungqr, hetrf ...)?"""
     return x.dtype.code >= 10
+
+
+def substitutes(T, columns):
+    """Should T X = B with so many columns be solved by linalg_triangles?"""
+    if not T.is_cpu or is_complex(T) or T.is_neg() or not T.numel():
+        return False
+    rows = T.shape[-1]
+    return rows >= (ROWS if T.ndim == 2 else ALONE) and columns >= COLUMNS and rows * columns >= NUMBERS
 
 
 def empty(like, *size, dtype=None):
@@ -126,7 +135,9 @@ def getrs(lu, pivots, right, trans=b"N"):
 @_anywhere
 def getri(lu, pivots, info):
     """The inverse, column-major, perhaps in place of LU, none of whose pivots is 0; ``info`` is scratch."""
-    if triangles.pays(lu, lu.shape[-1] // 2):  # getri leaves out what is 0
+    if substitutes(lu, lu.shape[-1] // 2):  # getri leaves out what is 0
+        from . import linalg_triangles as triangles
+
         return triangles.inverse_of_factors(pivots, lu)
     n = lu.shape[-1]
     before = (n, lu, max(n, 1), pivots)
@@ -138,7 +149,9 @@ def getri(lu, pivots, info):
 def gesv(x, right):
     """(solution of x X = right as column-major memory, LU, pivots, info)."""
     n, k = x.shape[-1], right.shape[-1]
-    if triangles.pays(x, k):
+    if substitutes(x, k):
+        from . import linalg_triangles as triangles
+
         lu, pivots, info = getrf(x)
         return triangles.solution_of_factors(lu, pivots, right), lu, pivots, info
     lu, out, pivots, info = columns(x), columns(right), integers(x.shape[:-2], n), integers(x.shape[:-2])
@@ -162,7 +175,9 @@ def potrf(x, upper):
 @_anywhere
 def trsm(x, right, left, upper, unit):
     """Solves the triangular x X = right, or X x = right; both are copied. Column-major memory."""
-    if triangles.pays(x, right.shape[-1] if left else right.shape[-2]):
+    if substitutes(x, right.shape[-1] if left else right.shape[-2]):
+        from . import linalg_triangles as triangles
+
         return triangles.solution(x, right, left=left, upper=upper, unit=unit)
     a, out = columns(x), columns(right)
     n, m = out.shape[-2:]

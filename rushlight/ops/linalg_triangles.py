@@ -10,18 +10,8 @@ from .._core import tensor as _tensor
 from . import contraction, creation, index, shape, sorting
 
 BLOCK = 64  # rows that are substituted one after the other; products of larger matrices take less time
-ROWS, COLUMNS, NUMBERS = 48, 16, 4096  # of X, from which on it pays
-ALONE = 256  # rows from which on the matrices of a batch are solved one after the other; LAPACK is called for several at a time
 _NAMES = {8: "f32", 9: "f64"}
 _INT32 = _tensor.dtypes()["int32"]
-
-
-def pays(T, columns):
-    """Should T X = B with so many columns be solved here?"""
-    if not T.is_cpu or T.dtype.code not in _NAMES or T.is_neg():
-        return False
-    rows = T.shape[-1]
-    return rows >= (ROWS if T.ndim == 2 else ALONE) and columns >= COLUMNS and rows * columns >= NUMBERS and T.numel() > 0
 
 
 def _of_each(function):
