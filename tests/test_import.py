@@ -19,7 +19,7 @@ def fresh(program):
 
 def test_an_import_loads_few_modules():
     loaded = fresh("import sys, rushlight; print(*sys.modules)")
-    assert len(loaded) < 147, sorted(loaded)  # a virtual environment's site loads three more: 149 for a user
+    assert len(loaded) < 147, sorted(loaded)  # the site of a virtual environment loads three more
     assert not {m.partition(".")[0] for m in loaded} & set(HEAVY)
 
 
