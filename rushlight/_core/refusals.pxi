@@ -40,5 +40,14 @@ cdef int refuse_call(Library op, list positional, dict kwargs) except -1:
     if lost and thread_state().grad and (op.backward is not None or op.is_composed()):
         raise out_and_grad(op.__name__)
     kwargs.pop("out")
-    op.plain(*positional, **kwargs)
+    try:
+        op.plain(*positional, **kwargs)
+    except (IndexError, RuntimeError) as error:
+        if not is_of_elements(error):
+            raise
     return 0
+
+
+cdef bint is_of_elements(object error):
+    """Does an error tell of an element of an index? Those are looked at last."""
+    return "is out of bounds for dimension" in str(error)

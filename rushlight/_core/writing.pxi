@@ -54,9 +54,9 @@ cdef class Writing(Library):
             check_inplace(target, record)
             try:
                 self.check_target(target, values)
-            except RuntimeError:
-                self.write(clone(resolve(target)), values)      # what its definition refuses is said first
-                raise
+            except RuntimeError as error:
+                self.refuse(target, values)
+                raise error
             if record and "original" in self.wanted:
                 original = clone(resolve(target))
         try:
@@ -69,6 +69,15 @@ cdef class Writing(Library):
         if record:
             self.leave_node(values, source, target, original)
         return target
+
+    cdef int refuse(self, Tensor target, PyObject** values) except -1:
+        """Raises what the definition refuses, which is said before what is wrong with the target's memory."""
+        try:
+            self.write(clone(resolve(target)), values)
+        except (IndexError, RuntimeError) as error:
+            if not is_of_elements(error):
+                raise
+        return 0
 
     cdef int check_target(self, Tensor target, PyObject** values) except -1:
         """Raises if the target, or memory that it shares with an operand, keeps the write from being what it should."""

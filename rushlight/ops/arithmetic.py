@@ -255,7 +255,7 @@ def sgn(input):
     return input if input.type == "b1" else fn.sgn(input)
 
 
-@pointwise(inplace=False, dtypes="real", out=boolean)
+@pointwise(inplace=False, dtypes="real", out=boolean, gradient=False)
 def signbit(input):
     """True where the sign bit is set: for negative numbers and -0.0.
 
