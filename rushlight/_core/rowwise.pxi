@@ -490,8 +490,7 @@ cdef class Rowwise(Pointwise):
                                                 (source, code, wide, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
             except NotImplementedError:                 # of a dtype: what is wrong with the dims is said first
                 self.space(values, <Tensor>values[0], &space)
-                if self.no_identity:
-                    self.refuse_empty(&space, <object>values[self.dim_at])
+                if self.no_identity: self.refuse_empty(&space, <object>values[self.dim_at])
                 raise
         for i in range(n):
             if c.operands[i].tensor == NULL:
