@@ -16,9 +16,11 @@ cdef int needs_grad_among_duals(Tensor t) except -1:
     cdef Node node = t.node
     if node is None and not t.flags & REQUIRES_GRAD and t.base is not None:
         return needs_grad_among_duals(t.base)     # (such a view's own gradient is collected by nothing)
-    if node is not None and node.dual:
-        return dual_level or node.dual == ALSO
-    return (node is not None or t.flags & REQUIRES_GRAD) and thread_state().grad != FORWARD
+    if dual_level and node is not None and node.dual:
+        return True
+    if thread_state().grad == FORWARD:
+        return False
+    return (node is not None and node.dual != ONLY) or (node is None and t.flags & REQUIRES_GRAD)
 
 
 cdef int8_t _dual_behind(tuple nexts) noexcept:
