@@ -1,5 +1,6 @@
 """Elementary functions: a slice of the ULP table, special values, and what expand() may leave behind."""
 
+import decimal
 import importlib.util
 import math
 import pathlib
@@ -271,3 +272,21 @@ def test_a_rare_branch_of_wider_numbers_does_not_narrow_the_vectors(name):
 
     outputs = [Output(make(name, (input(0, "f32"),), "f32"), "f32")]
     assert Pointwise(lowered_outputs(outputs), ("f32",), "cc", False).lanes == host().vector_bits // 32
+
+
+@pytest.mark.parametrize("base", [math.e, 2])
+def test_the_logarithms_of_the_table_are_nearly_floats(base):
+    """Of the numbers near an interval's reciprocal the table has those whose logarithm is rounded least (a search of 0.1 s, so not at run time)."""
+    from rushlight.lang.elementary import logtables
+    from rushlight.lang.elementary.pieces import single
+
+    inverses, logarithms = logtables._short_rows(base)
+
+    def rounding(k, inverse):
+        exact = logtables._beside(inverse, base, k >= 16)
+        return abs(exact - decimal.Decimal(single(float(exact))))
+
+    assert (inverses[0], inverses[-1], logarithms[0]) == (1, 0.5, 0)
+    for k in range(1, 31):
+        middle = single(1 / (1 + (k + 0.5) / 32))
+        assert inverses[k] == min((middle + j * 2.0**-24 for j in range(-64, 64)), key=lambda x: rounding(k, x))

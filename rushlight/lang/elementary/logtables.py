@@ -57,23 +57,27 @@ def _logarithm(x, base):
         return decimal.Decimal(x).ln() / (decimal.Decimal(base).ln() if base != math.e else 1)
 
 
+# For each of 32 intervals of m, the float32 within 64 of the middle's reciprocal whose logarithm is a float32 most nearly: how many above it.
+NEAREST = {
+    math.e: (0, -64, -62, 61, 6, 4, -6, 4, -1, 14, -53, 15, -4, -52, -63, -14, 62, -53, -3, 54, -63, 20, 28, 63, -42, 58, -24, 32, 11, 23, 2, 0),
+    2: (0, 6, 28, -60, -58, -17, 4, 4, -53, -50, -44, 31, -35, 34, -43, -17, 54, -26, 60, 23, 12, 62, -32, -2, 36, 63, -24, -43, 55, 60, -57, 0),
+}
+
+
+def _beside(inverse, base, up):
+    """What is added to n log(2) for such an interval, exactly: minus the logarithm of ``inverse``, or that of 2 less (see above)."""
+    if not up:
+        return -_logarithm(inverse, base)
+    return decimal.Decimal(single(BASES[base, "f32"][0][0])) - _logarithm(2 * inverse, base)
+
+
 @functools.cache
 def _short_rows(base):
     """``inverse`` and the logarithm beside it for each of 32 intervals of m: a float32 almost exactly."""
-    two, rows = decimal.Decimal(single(BASES[base, "f32"][0][0])), []
-    for k in range(32):
-
-        def offset(inverse, up=k >= 16):
-            return two - _logarithm(2 * inverse, base) if up else -_logarithm(inverse, base)
-
-        def rounding(inverse, offset=offset):
-            exact = offset(inverse)
-            return abs(exact - decimal.Decimal(single(float(exact))))
-
-        middle = single(1 / (1 + (k + 0.5) / 32))
-        inverse = 1.0 if k == 0 else 0.5 if k == 31 else min((middle + j * 2.0**-24 for j in range(-64, 64)), key=rounding)
-        rows.append((inverse, single(float(offset(inverse)))))
-    return tuple(zip(*rows, strict=True))
+    middles = (single(1 / (1 + (k + 0.5) / 32)) for k in range(32))
+    inverses = [middle + j * 2.0**-24 for middle, j in zip(middles, NEAREST[base], strict=True)]
+    inverses[0], inverses[-1] = 1.0, 0.5
+    return tuple(inverses), tuple(single(float(_beside(x, base, k >= 16))) for k, x in enumerate(inverses))
 
 
 @functools.cache
