@@ -276,7 +276,7 @@ def test_a_rare_branch_of_wider_numbers_does_not_narrow_the_vectors(name):
 
 @pytest.mark.parametrize("base", [math.e, 2])
 def test_the_logarithms_of_the_table_are_nearly_floats(base):
-    """Of the numbers near an interval's reciprocal the table has those whose logarithm is rounded least (a search of 0.1 s, so not at run time)."""
+    """Of the numbers near an interval's reciprocal the table has those whose logarithm is rounded least: a search of 0.1 s, done once."""
     from rushlight.lang.elementary import logtables
     from rushlight.lang.elementary.pieces import single
 

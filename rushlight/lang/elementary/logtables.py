@@ -57,11 +57,17 @@ def _logarithm(x, base):
         return decimal.Decimal(x).ln() / (decimal.Decimal(base).ln() if base != math.e else 1)
 
 
-# For each of 32 intervals of m, the float32 within 64 of the middle's reciprocal whose logarithm is a float32 most nearly: how many above it.
+# For each of 32 intervals of m, of the float32 numbers beside the middle's reciprocal the one whose logarithm is a float32 most nearly:
+# how many of them lie between.
 NEAREST = {
-    math.e: (0, -64, -62, 61, 6, 4, -6, 4, -1, 14, -53, 15, -4, -52, -63, -14, 62, -53, -3, 54, -63, 20, 28, 63, -42, 58, -24, 32, 11, 23, 2, 0),
-    2: (0, 6, 28, -60, -58, -17, 4, 4, -53, -50, -44, 31, -35, 34, -43, -17, 54, -26, 60, 23, 12, 62, -32, -2, 36, 63, -24, -43, 55, 60, -57, 0),
-}
+    math.e: (
+        0, -64, -62, 61, 6, 4, -6, 4, -1, 14, -53, 15, -4, -52, -63, -14, 62, -53, -3, 54, -63, 20, 28, 63, -42, 58, -24, 32, 11, 23, 2, 0,
+    ),
+    2: (
+        0, 6, 28, -60, -58, -17, 4, 4, -53, -50, -44, 31, -35, 34, -43, -17, 54, -26, 60, 23, 12, 62, -32, -2, 36, 63, -24, -43, 55, 60, -57,
+        0,
+    ),
+}  # fmt: skip
 
 
 def _beside(inverse, base, up):
