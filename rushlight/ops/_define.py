@@ -119,16 +119,14 @@ def pointwise(function=None, **options):
     several dtypes; silent: the names of operands in whose place a number takes no part in promotion; gradient=False: results never have
     one; compares: complex numbers of half width are compared as wider ones; held: the dtype computed in must hold the numbers in operands'
     places: 'but halves', which may become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers
-    in the last operand's place that are
-    constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be
-    able to hold; leads: the position of the operand after which results lie, before the others; numbers: the names of the operands in
-    whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be numbers, which give a
-    0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
-    float8: it takes 8-bit floats as well, computed in float32 and rounded;
-    row_major: results are row-major, however the operands lie; absent: for parameters that may be None, the
-    function of the dtype that tells what that stands for; out: what out= must be (_outputs.py), if results are not converted;
-    second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real number' (neither), 'integral' (bool and
-    integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
+    in the last operand's place that are constants of a trace, since they make the expression simpler; fits: names of numbers that an
+    element of the dtype must be able to hold; leads: the position of the operand after which results lie, before the others; numbers: the
+    names of the operands in whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be
+    numbers, which give a 0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
+    float8: it takes 8-bit floats as well, computed in float32 and rounded; row_major: results are row-major, however the operands lie;
+    absent: for parameters that may be None, the function of the dtype that tells what that stands for; out: what out= must be
+    (_outputs.py), if results are not converted; second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real
+    number' (neither), 'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
     """
     return _decorator(_pointwise, function, options)
 
