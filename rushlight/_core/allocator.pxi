@@ -114,6 +114,8 @@ cdef class Storage:
     def __dealloc__(self):
         global _live, _cached
         cdef int64_t size
+        if self.waits:
+            waiting.forget(self)
         if self.bucket < 0:
             if self.bucket == DEVICE_BLOCK and self.place != META:
                 _give_block(self)
@@ -146,6 +148,7 @@ cdef class Storage:
     def __getbuffer__(self, Py_buffer *view, int flags):
         if self.place:
             raise BufferError("the storage lies on another device; copy it to the CPU first")
+        lend(self)
         PyBuffer_FillInfo(view, self, self.address, self.length, 0, flags)
         _exports[<size_t><PyObject*>self] = _exports.get(<size_t><PyObject*>self, 0) + 1
 

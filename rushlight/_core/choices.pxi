@@ -2,6 +2,7 @@
 
 def fill_permutation(Tensor out, generator=None):
     """Fills the adjacent elements of ``out`` with 0 .. n-1 in random order (Fisher and Yates, from the front) and returns it."""
+    catch_up()
     if out.place:
         return on_gpu["random.fill_permutation"](out, generator)
     cdef Generator g = generator_of(generator)
@@ -46,6 +47,7 @@ def draw_choices(Tensor probabilities, int64_t samples, bint replacement, genera
     With replacement (or for more than one, without): a uniform is looked up in the row's cumulative sums. Without: the positions with the
     largest p / q, where the q are exponential variates, one for each p of the matrix, drawn row after row or ``by_columns``.
     """
+    catch_up()
     if probabilities.place:
         return on_gpu["random.draw_choices"](probabilities, samples, replacement, generator)
     cdef Generator g = generator_of(generator)

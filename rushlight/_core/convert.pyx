@@ -51,6 +51,7 @@ cpdef Tensor leaf(Tensor t, bint requires_grad):
 cdef Tensor copied(object data, int code):
     """A new tensor holding ``data``; -1 infers the dtype."""
     cdef Tensor t
+    catch_up()
     if isinstance(data, Tensor):
         t = data
     elif is_array(data):
@@ -199,6 +200,7 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 cdef inline object get(Tensor t, char *p):
     """The element at ``p`` as a Python number."""
+    catch_up()
     cdef object x = get_scalar(p, t.code) if t.place == 0 else element(t)
     if t.flags & (CONJ | NEG):
         if t.flags & CONJ:

@@ -106,6 +106,7 @@ def __dlpack__(Tensor self, *, stream=None, max_version=None, dl_device=None, co
         let_wait(self.place - 1, LEGACY if stream is None else stream)
         if stream is None or stream == LEGACY:
             record_stream(self, self.place - 1, LEGACY)   # what the consumer has queued when it lets go
+    lend(self.memory)
     cdef Export *e = <Export *>PyMem_Malloc(sizeof(Export))
     if e == NULL:
         raise MemoryError()

@@ -257,6 +257,8 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
         _plan(walk, [node for node, number in roots], targets)
     state.grad = create and not state.inference & MODE_ON
     state.depth += 1
+    catch_up()
+    waiting.inside += 1
     rl_walk = <void*>walk
     try:
         for i in range(len(roots)):
@@ -270,6 +272,7 @@ cdef int _walk(Walk walk, list roots, list grads, bint keep, bint create, list t
     finally:
         _come_back(walk)
         rl_walk = outer
+        waiting.inside -= 1
         state.grad = grad
         state.depth -= 1
     return 0
@@ -390,6 +393,15 @@ def push(tuple outputs, tuple inputs, tuple tangents, transpose):
     Each node is asked once, by ``node.push(tangents of its inputs, [(shape, code)] of its outputs)``; where it has no such method, or this
     returns NotImplemented, ``transpose`` is, with the node in front. Returns None if a node was recorded without shapes.
     """
+    catch_up()
+    waiting.inside += 1
+    try:
+        return _push(outputs, inputs, tangents, transpose)
+    finally:
+        waiting.inside -= 1
+
+
+cdef list _push(tuple outputs, tuple inputs, tuple tangents, transpose):
     cdef dict found = {}
     cdef list given, starts
     cdef Node node, n
@@ -423,7 +435,12 @@ def push(tuple outputs, tuple inputs, tuple tangents, transpose):
 
 def pull(Node node, list grads):
     """The gradients of a node's inputs, given those of its outputs: one step of the backward pass, recorded while recording is on."""
-    return node.apply(grads, node.next)
+    catch_up()
+    waiting.inside += 1
+    try:
+        return node.apply(grads, node.next)
+    finally:
+        waiting.inside -= 1
 
 
 # -- the way in --

@@ -392,7 +392,7 @@ cdef object _enter_library(object self, PyObject** args, size_t nargsf, PyObject
     """The C entry of library operators: they take lists, whose tensors may be of classes that override. (plain() enters below it.)"""
     cdef Py_ssize_t n = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
     if _has_intercepted_list(args, n):
-        return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
+        return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, True, INTERCEPT)
     return _enter(self, args, nargsf, kwnames)
 
 

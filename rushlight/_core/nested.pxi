@@ -24,6 +24,7 @@ cdef Tensor from_nested(object data, int code):
     cdef Nest nest
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'\n  Pass numbers; text has no tensor form.")
+    catch_up()
     nest.numbers = 0
     nest.others = -1
     measure(&nest, data)

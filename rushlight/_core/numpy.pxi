@@ -183,6 +183,7 @@ cdef class Memory:
     def __getbuffer__(self, Py_buffer *view, int flags):
         cdef Tensor t = self.tensor
         cdef int64_t last = 0
+        lend(t.memory)
         for i in range(t.ndim):
             last += (t.sizes[i] - 1) * t.strides[i]
         PyBuffer_FillInfo(view, self, t.address, (last + 1) * ITEMSIZE[t.code] if t.count else 0, 0, flags)
@@ -248,6 +249,7 @@ cdef class View:
     def __getbuffer__(self, Py_buffer *view, int flags):
         cdef Tensor t = self.tensor
         cdef int i
+        lend(t.memory)
         if flags & PyBUF_STRIDES != PyBUF_STRIDES and not t.flags & CONTIGUOUS:
             raise BufferError("the tensor is not contiguous; use tensor.contiguous()")
         for i in range(t.ndim):

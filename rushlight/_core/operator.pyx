@@ -55,6 +55,7 @@ from rushlight._core.tape import FREED
 include "promote.pxi"
 include "iterate.pxi"
 include "program.pxi"
+include "waiting.pxi"
 include "launches.pxi"
 include "turned.pxi"
 include "device_loop.pxi"
@@ -72,15 +73,33 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
         elif _is_foreign(args[i]):
             flags |= INTERCEPT
     if flags or kwnames != NULL and _intercepted_keyword(args + n, <tuple>kwnames):
-        if flags == MODE_PROFILE and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
-            return _profiled(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
-        if flags == MODE_CAST and (kwnames == NULL or not _intercepted_keyword(args + n, <tuple>kwnames)):
-            result = _cast(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
-            if result is not NotImplemented:
-                return result
-            return _called_back(_callbacks["autocast"], <Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
-        return _intercept(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames)
-    return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
+        return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, True, flags)
+    if (<Operator>self).may_wait:
+        return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
+    return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, False, 0)
+
+
+cdef inline object _run_within(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, bint watched, uint32_t flags):
+    """A call within which nothing waits (waiting.pxi)."""
+    catch_up()
+    waiting.inside += 1
+    try:
+        return _run_watched(op, args, n, kwnames, flags) if watched else op.call(args, n, kwnames)
+    finally:
+        waiting.inside -= 1
+
+
+cdef object _run_watched(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, uint32_t flags):
+    """The call when somebody has a say in it, or looks on: those whom the thread and the positional arguments know are in ``flags``."""
+    cdef bint by_keyword = kwnames is not None and _intercepted_keyword(args + n, kwnames)
+    if flags == MODE_PROFILE and not by_keyword:
+        return _profiled(op, args, n, kwnames)
+    if flags == MODE_CAST and not by_keyword:
+        result = _cast(op, args, n, kwnames)
+        if result is not NotImplemented:
+            return result
+        return _called_back(_callbacks["autocast"], op, args, n, kwnames)
+    return _intercept(op, args, n, kwnames)
 
 
 cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -155,9 +174,14 @@ cdef class Operator:
             raise TypeError(f"{self.__name__}() takes at most 64 arguments")
         for i in range(len(values)):
             raw[i] = <PyObject*>values[i]
-        if thread_state().modes & MODE_PROFILE:
-            return _profiled(self, raw, len(args), names if names else None)
-        return self.call(raw, len(args), names if names else None)
+        catch_up()
+        waiting.inside += 1
+        try:
+            if thread_state().modes & MODE_PROFILE:
+                return _profiled(self, raw, len(args), names if names else None)
+            return self.call(raw, len(args), names if names else None)
+        finally:
+            waiting.inside -= 1
 
 
 cdef int show_definitions_doc(cls) except -1:

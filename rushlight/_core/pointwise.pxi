@@ -68,6 +68,7 @@ cdef class Pointwise(Operator):
         cdef int i
         self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
         self.floating, self.label = floating, label
+        self.may_wait = type(self) is Pointwise
         self.__name__ = signature.name
         self.__doc__ = definition.__doc__
         self.n_parameters = len(signature.names)
@@ -457,11 +458,12 @@ cdef object compute(Program p, Call* c):
     if thread_state().grad:
         mask = differentiable_mask(p, c)
     if mask and category(p.codes[0]) >= 2:
+        catch_up()
         node = PointwiseNode.record(p, c, mask)
-    out = run_dense(p, c.operands) if p.n_out == 1 else None
+    out = run_dense(p, c.operands) if p.n_out == 1 and not SMALL_WAIT else None
     if out is None:
         outputs = []
-        run_program(p, c.operands, outputs, False)
+        run_or_wait(p, c.operands, outputs, False, node is None)
         if node is not None:
             node.finish(c, PySequence_Fast_ITEMS(outputs), p.n_out)
         return outputs[0] if p.n_out == 1 else outputs

@@ -282,15 +282,23 @@ cdef bint _exceeds_caches(Program p, Operand* operands, int64_t count) noexcept:
     return item * count > STREAM_BYTES
 
 
-cdef int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
+cdef inline int run_program(Program p, Operand* operands, list outputs, bint given) except -1:
     """Computes p's outputs. outputs: list of Tensors to write when ``given``, else filled with new ones."""
+    return run_or_wait(p, operands, outputs, given, False)
+
+
+cdef int run_or_wait(Program p, Operand* operands, list outputs, bint given, bint may_wait) except -1:
+    """The same; the work may be left to wait for the next call (waiting.pxi) where no more than that is done with the outputs."""
     cdef Loop loop
     cdef Turned turned
     cdef int64_t[MAX_RANK] shape
     cdef uint64_t key = 0
     cdef list written = outputs if given else None
     cdef int ndim, place = place_of(p, operands, written)
-    cdef list held = _converted(p, operands, place)
+    cdef list held
+    if waiting.length and not (may_wait and _can_join(p, operands)):
+        catch_up()
+    held = _converted(p, operands, place)
     loop.n_operands = p.n_out + p.n_in
     if _common_shape(p, operands, written, shape, &ndim):
         _dense_loop(p, operands, outputs, given, &loop, ndim, shape, place, &key)
@@ -299,6 +307,9 @@ cdef int run_program(Program p, Operand* operands, list outputs, bint given) exc
         key = _layout(&loop, p.itemsize)
     if place:
         return run_on_device(p, &loop, operands, key, place)
+    if may_wait and left_waiting(p, &loop, operands, <Tensor>outputs[0], key, held):
+        return 0
+    catch_up()
     if not given and _exceeds_caches(p, operands, (<Tensor>outputs[0]).count):
         key |= <uint64_t>1 << 62
     if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):

@@ -39,7 +39,7 @@ from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
 from rushlight._core.tensor cimport (
     BF16, C128, C32, C64, CONTIGUOUS, F16, F32, F64, F8E4M3FN, I16, I32, I64, I8, ITEMSIZE, MAX_RANK, Tensor, U16, U32, U64, U8,
-    device_arg, device_of, empty, parse_ints, thread_state,
+    catch_up, device_arg, device_of, empty, parse_ints, thread_state,
 )
 from rushlight._core.threads cimport parallel_for
 
@@ -531,6 +531,7 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     stream: uniform (a: low, b: high), normal and log_normal (mean, std), bernoulli (p), exponential (rate), geometric (p),
     cauchy (median, sigma), poisson (rate), binomial (count, p), gamma (alpha). a, b: numbers, or tensors of out's shape.
     """
+    catch_up()
     if out.place:
         note_write(out)
         return on_gpu["random.fill"](out, stream, a, b, generator)
@@ -559,6 +560,7 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
 
     wide: two words make one number; by default for a modulus of 2**28 and more.
     """
+    catch_up()
     if out.place:
         note_write(out)
         return on_gpu["random.fill_integers"](out, base, modulus, generator, wide)

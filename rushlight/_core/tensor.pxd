@@ -143,6 +143,8 @@ cdef class Storage:
     cdef int bucket                # size class of the allocator's block, -1 when the memory is foreign, DEVICE_BLOCK
     cdef void* block               # the device allocator's block
     cdef int8_t place              # device code
+    cdef int8_t waits              # 1 + the call that is still to make its elements (waiting.pxi); 0: none
+    cdef bint lent                 # others may know its address: they read and write it without a call
     cdef object owner              # keeps foreign memory alive, and says how it came here
     cdef object __weakref__
 
@@ -157,6 +159,21 @@ ctypedef int (*take_block_t)(Storage storage, int64_t nbytes) except -1
 ctypedef void (*give_block_t)(Storage storage) noexcept
 cdef int set_device_memory(int devices, take_block_t take, give_block_t give) except -1
 cdef int gpu_count() noexcept                                                     # 0 before a GPU was asked for
+
+# Large pointwise calls wait for the next one (waiting.pxi). Whatever reads or writes elements catches up first: operators do so in _enter, functions of the
+# core that a program may call without one call catch_up(), those that give an address away lend().
+cdef struct Waiting:
+    int length                     # calls that wait
+    int inside                     # operators and backward passes that run: in these nothing waits
+    void (*make)() noexcept        # makes all results that wait
+    void (*forget)(Storage memory) noexcept   # the memory of a result that waits is given back
+cdef Waiting waiting
+cdef inline void catch_up() noexcept:
+    if waiting.length:
+        waiting.make()
+cdef inline void lend(Storage memory) noexcept:
+    catch_up()
+    memory.lent = True
 
 # What counts the writes to a tensor that does not share the count of its storage: one made by .data or set_, its views and aliases.
 cdef class WriteCount:

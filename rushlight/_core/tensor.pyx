@@ -64,6 +64,7 @@ cdef ThreadState* thread_state() noexcept nogil:
 
 
 cdef int[N_DTYPES] ITEMSIZE
+cdef Waiting waiting
 include "dtypes.pxi"
 include "holding.pxi"
 include "allocator.pxi"
@@ -295,6 +296,7 @@ cdef class Tensor:
         """
         if asks(self):
             return ask_method("data_ptr", (self,))
+        lend(self.memory)
         return <size_t>self.address if self.count and self.place != META else 0
 
     def untyped_storage(self):
@@ -306,6 +308,7 @@ cdef class Tensor:
         """
         if asks(self):
             return ask_method("untyped_storage", (self,))
+        lend(self.memory)
         return self.memory
 
     def is_conj(self):

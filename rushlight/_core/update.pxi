@@ -12,6 +12,7 @@ def update(Program p, list entries, tuple numbers):
     cdef tuple entry
     cdef list outputs
     cdef Py_ssize_t i, k, n
+    catch_up()
     for i in range(len(numbers)):
         put_scalar(fixed[i].number, p.codes[p.n_out + p.n_in - len(numbers) + i], numbers[i])
     if len(entries) > 1:
