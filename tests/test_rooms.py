@@ -77,7 +77,7 @@ _utils: _checks _core cuda nn
 _tensor: _core _utils
 accelerator: _absent _core cuda
 backends: _switches cuda nn
-cpu: amp backends
+cpu: _core amp backends
 distributions: nn
 func: autograd nn
 fx: _absent _core nn ops

@@ -49,6 +49,25 @@ def test_calls_wait_until_one_reads(x):
     assert same(y, at_once(lambda: (torch.nn.functional.gelu(x * x + 1).tanh() * torch.sigmoid(x)).exp()))
 
 
+def test_views_are_taken_while_others_wait(x):
+    x = x.view(50, 10, 100)
+    scale = torch.rand(50)
+    y = (x - scale[:, None, None]) / scale.view(-1, 1, 1).expand(-1, 10, 1)
+    assert core.waiting_calls() == 2
+    assert y.shape == (50, 10, 100) and same(y[7:8], at_once(lambda: ((x[7] - scale[7]) / scale[7])[None]))
+    z = x * 2
+    part = z[7, :, 3]
+    assert core.waiting_calls() == 0 and torch.equal(part + 0, x[7, :, 3] * 2)
+    index = torch.arange(COUNT) * 1
+    assert x[index[3]].shape == (10, 100) and (index + 1)[index[4]] == 5
+
+
+def test_synchronize_makes_what_waits(x):
+    y = x + 1
+    torch.cpu.synchronize()
+    assert core.waiting_calls() == 0 and y[0] == -1
+
+
 def test_small_calls_do_not_wait():
     core.set_waiting_bytes(1 << 20)
     y = torch.ones(1000) + 1

@@ -14,6 +14,7 @@ cdef struct Block:
     Block* next
 
 ctypedef Block* BlockPointer
+cdef Waiting waiting
 cdef take_block_t _take_block = NULL          # the device layer's, once it has started
 cdef give_block_t _give_block = NULL
 cdef BlockPointer[N_BUCKETS] _free_blocks

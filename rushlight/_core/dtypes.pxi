@@ -1,5 +1,7 @@
 # dtype, device, Size and the scalar formats. Included by tensor.pyx.
 
+cdef int[N_DTYPES] ITEMSIZE
+
 _DTYPE_TABLE = (
     # name, itemsize, title in error messages, legacy tensor type, short aliases
     ("bool", 1, "Bool", "BoolTensor", ()),

@@ -18,11 +18,21 @@ cdef object getitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     if type(key) is tuple:
         for k in <tuple>key:
             if not _is_basic(k):
-                return general_index(t, <tuple>key)
+                return indexed_within(t, <tuple>key)
         return basic_index(t, <tuple>key)
     if isinstance(key, (list, tuple)):
-        return general_index(t, _callbacks["list_key"](key))
-    return general_index(t, (key,))
+        return indexed_within(t, _callbacks["list_key"](key))
+    return indexed_within(t, (key,))
+
+
+cdef object indexed_within(Tensor t, tuple key):
+    """By a key that may hold tensors: nothing waits meanwhile."""
+    catch_up()
+    waiting.inside += 1
+    try:
+        return general_index(t, key)
+    finally:
+        waiting.inside -= 1
 
 
 cdef object general_index(Tensor t, tuple key):
@@ -136,9 +146,9 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     return _callbacks["advanced_setitem"](t, keys, value)
 
 
-set_slot("__getitem__", native("__getitem__", getitem,
-                              "__getitem__(input, key)\n"
-                              "Indexing: x[0], x[1:3, None], x[mask], x[index_tensor]."))
+cdef Native _getitem = native("__getitem__", getitem, "__getitem__(input, key)\nIndexing: x[0], x[1:3, None], x[mask], x[index_tensor].")
+_getitem.lets_wait = True
+set_slot("__getitem__", _getitem)
 set_slot("__setitem__", native("__setitem__", setitem,
                               "__setitem__(input, key, value)\n"
                               "Writing through an index: x[0] = 1, x[mask] = y."))

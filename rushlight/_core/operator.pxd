@@ -10,7 +10,7 @@ cdef class Operator:
     cdef public str __doc__
     cdef int casts               # CASTS_: what autocast says of it
     cdef int[2] rules            # RULE_: what it wants of operands on the CPU and on GPUs
-    cdef bint may_wait           # large calls may wait for the next one, see waiting.pxi
+    cdef bint lets_wait          # calls need no elements of what waits (waiting.pxi): views, and what may wait itself
     cdef public object cuda      # what is called instead of its own function for tensors on a GPU, or None
     cdef dict __dict__
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames)

@@ -74,7 +74,7 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
             flags |= INTERCEPT
     if flags or kwnames != NULL and _intercepted_keyword(args + n, <tuple>kwnames):
         return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, True, flags)
-    if (<Operator>self).may_wait:
+    if (<Operator>self).lets_wait:
         return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
     return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, False, 0)
 

@@ -68,7 +68,7 @@ cdef class Pointwise(Operator):
         cdef int i
         self.definition, self.signature, self.operand, self.fixed = definition, signature, operand, fixed
         self.floating, self.label = floating, label
-        self.may_wait = type(self) is Pointwise
+        self.lets_wait = type(self) is Pointwise
         self.__name__ = signature.name
         self.__doc__ = definition.__doc__
         self.n_parameters = len(signature.names)

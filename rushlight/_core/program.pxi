@@ -429,6 +429,7 @@ cdef int copy_into(Tensor target, Tensor source) except -1:
     """target's elements become source's (broadcast, converted); no tape, no version."""
     cdef Operand operand
     cdef Program p
+    catch_up()
     source = resolve(source)
     if target.place | source.place:
         return copy_on_device(target, source, False)

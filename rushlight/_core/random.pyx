@@ -457,6 +457,7 @@ cdef void run(Walk *w, Row row) noexcept nogil:
 
 cdef int note_write(Tensor out) except -1:
     """What the tape wants to know before memory changes. Operators see to it that ``out`` is no recorded result."""
+    catch_up()
     check_inplace(out, thread_state().grad and needs_grad(out))
     check_writable(out)
     return bump(out)
@@ -531,7 +532,6 @@ def fill(Tensor out, str stream, a=0.0, b=0.0, generator=None):
     stream: uniform (a: low, b: high), normal and log_normal (mean, std), bernoulli (p), exponential (rate), geometric (p),
     cauchy (median, sigma), poisson (rate), binomial (count, p), gamma (alpha). a, b: numbers, or tensors of out's shape.
     """
-    catch_up()
     if out.place:
         note_write(out)
         return on_gpu["random.fill"](out, stream, a, b, generator)
@@ -560,7 +560,6 @@ def fill_integers(Tensor out, base, modulus, generator=None, *, wide=None):
 
     wide: two words make one number; by default for a modulus of 2**28 and more.
     """
-    catch_up()
     if out.place:
         note_write(out)
         return on_gpu["random.fill_integers"](out, base, modulus, generator, wide)

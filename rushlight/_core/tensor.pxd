@@ -173,7 +173,8 @@ cdef inline void catch_up() noexcept:
         waiting.make()
 cdef inline void lend(Storage memory) noexcept:
     catch_up()
-    memory.lent = True
+    if memory is not None:
+        memory.lent = True
 
 # What counts the writes to a tensor that does not share the count of its storage: one made by .data or set_, its views and aliases.
 cdef class WriteCount:

@@ -63,8 +63,6 @@ cdef ThreadState* thread_state() noexcept nogil:
     return <ThreadState*>&rl_thread_state
 
 
-cdef int[N_DTYPES] ITEMSIZE
-cdef Waiting waiting
 include "dtypes.pxi"
 include "holding.pxi"
 include "allocator.pxi"

@@ -303,6 +303,11 @@ def operators():
     return {op.__name__: op for op in _OPERATORS}
 
 
+# those that never copy
+cdef frozenset _LOOKS = frozenset([
+    "view", "transpose", "t", "permute", "expand", "squeeze", "unsqueeze", "select", "narrow", "slice", "diagonal", "unfold",
+])
+
 cdef list _OPERATORS = [
     native("view", view_operator,
         """view(input, *size, dtype=None)
@@ -470,3 +475,7 @@ cdef list _OPERATORS = [
         Converts to a dtype.
         """),
 ]
+
+cdef Native _operator
+for _operator in _OPERATORS:
+    _operator.lets_wait = _operator.__name__ in _LOOKS
