@@ -37,10 +37,8 @@ from rushlight._core import callbacks
 from rushlight._core.tensor import name_type, on_gpu
 from rushlight._core.operator cimport check_writable, native
 from rushlight._core.tape cimport bump, check_inplace, needs_grad
-from rushlight._core.tensor cimport (
-    BF16, C128, C32, C64, CONTIGUOUS, F16, F32, F64, F8E4M3FN, I16, I32, I64, I8, ITEMSIZE, MAX_RANK, Tensor, U16, U32, U64, U8,
-    catch_up, device_arg, device_of, empty, parse_ints, thread_state,
-)
+from rushlight._core.tensor cimport BF16, C128, C32, C64, F16, F32, F64, F8E4M3FN, I16, I32, I64, I8, U16, U32, U64, U8
+from rushlight._core.tensor cimport CONTIGUOUS, ITEMSIZE, MAX_RANK, Tensor, catch_up, device_arg, device_of, empty, parse_ints, thread_state
 from rushlight._core.threads cimport parallel_for
 
 cdef extern from *:
