@@ -10,7 +10,7 @@ from .._core.tensor import Tensor, check_holds, set_slot
 from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
-from ._outputs import elementwise, exact, sharing
+from ._outputs import converted, elementwise, exact, sharing
 from .index import title, zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
@@ -145,7 +145,7 @@ def _check_vectors(name, **vectors):
             raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {rank}-D")
 
 
-@composite(aliases=("ger",), memory=elementwise)
+@composite(aliases=("ger",), memory=elementwise, out=converted.by("mul"))
 def outer(input, vec2):
     """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``.
 
@@ -206,7 +206,7 @@ def inner(input, other):
     return tensordot(input, other, dims=([-1], [-1]))
 
 
-@composite(memory=elementwise)
+@composite(memory=elementwise, out=converted.by("mul"))
 def kron(input, other):
     """The Kronecker product: every element of ``input`` times the whole of ``other``; missing leading dims count as 1.
 
@@ -351,7 +351,7 @@ def _(grad, input, other, dim, needs):
     return linalg_cross(b, grad, dim=dim) if needs[0] else None, linalg_cross(grad, a, dim=dim) if needs[1] else None
 
 
-@composite(out=exact, memory=sharing(apart="*"))
+@composite(out=exact.by("linalg_cross"), memory=sharing(apart="*"))
 def cross(input, other, dim: integer = None):
     """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last).
 

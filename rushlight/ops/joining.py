@@ -122,7 +122,7 @@ def stack(tensors, dim=0):
 stack.quick, stack.leaves, stack.memory = _core.quick["stack"], _stack, sharing(apart="*")
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def hstack(tensors):
     """Joined along dim 1 (dim 0 for 1-d tensors).
 
@@ -136,7 +136,7 @@ def hstack(tensors):
 hstack.quick = _core.quick["hstack"]
 
 
-@composite(where="function", aliases=("row_stack",), out=castable)
+@composite(where="function", aliases=("row_stack",), out=castable.by("cat"))
 def vstack(tensors):
     """Joined along dim 0; 1-d tensors become rows.
 
@@ -150,7 +150,7 @@ def vstack(tensors):
 vstack.quick = _core.quick["vstack"]
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def dstack(tensors):
     """Joined along dim 2.
 
@@ -160,7 +160,7 @@ def dstack(tensors):
     return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def column_stack(tensors):
     """Joined along dim 1; vectors and numbers become columns first.
 
