@@ -1,5 +1,6 @@
 """Contractions: matrix products of all ranks, einsum and what is made of them. The products themselves are in ``_core/matmul.pyx``."""
 
+import math
 import warnings
 
 from .._core import callbacks
@@ -97,6 +98,28 @@ mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear, matmul = (
     _native[n] for n in ("mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addmv", "linear", "matmul")
 )
 compiled_in("torch._C._nn")(linear)
+
+
+# What a profiler shows within a call: the products that PyTorch makes it of, with the shapes of their operands.
+
+
+def _parts_of_linear(*shapes):
+    if len(shapes) not in (2, 3) or not shapes[0] or len(shapes[1]) != 2:
+        return []
+    rows, weight = [math.prod(shapes[0][:-1]), shapes[0][-1]], shapes[1][::-1]
+    if len(shapes) == 3:
+        return [("addmm", [shapes[2], rows, weight])]
+    return [("matmul", [shapes[0], weight]), ("mm", [rows, weight])]
+
+
+def _parts_of_matmul(*shapes):
+    if len(shapes) != 2:
+        return []
+    a, b = map(len, shapes)
+    return [(("dot" if a == b else "mv") if min(a, b) == 1 else "bmm" if b > 2 else "mm", shapes)]
+
+
+linear.parts, matmul.parts = _parts_of_linear, _parts_of_matmul
 set_slot("__matmul__", matmul)
 
 
