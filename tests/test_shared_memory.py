@@ -141,3 +141,31 @@ def test_rounded_quotients(mode):
         with pytest.raises(RuntimeError, match=SHARED):
             x[1:].div_(x[:-1], rounding_mode=mode)
         assert x.div_(x, rounding_mode=mode).tolist() == [1] * 9
+
+
+# One call, two things wrong: an element of an index that is out of range and memory that is shared. The element is looked at last.
+LAST = {
+    "take": lambda T, t, at: T.take(t, at, out=t[:2]),
+    "index_select": lambda T, t, at: T.index_select(t, 0, at, out=t[:2]),
+    "gather": lambda T, t, at: T.gather(t, 0, at, out=t[:2]),
+    "put_": lambda T, t, at: t[:1].expand(3).put_(at, T.ones(2)),
+    "index_copy_": lambda T, t, at: t[:1].expand(3).index_copy_(0, at, T.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_elements_of_an_index_are_looked_at_last(name):
+    said = []
+    for library in (torch, rl):
+        with pytest.raises(RuntimeError) as caught:
+            LAST[name](library, library.arange(3.0), library.tensor([0, 9]))
+        said.append(str(caught.value).split("\n")[0])
+    assert said[0] == said[1] and "memory location" in said[1]
+
+
+def test_a_dim_of_an_error_is_no_element():
+    """An error that only reads like one for an element is said before memory."""
+    for library in (torch, rl):
+        x = library.arange(9.0).reshape(3, 3)
+        with pytest.raises(IndexError, match="out of range"):
+            library.select_copy(x, 0, 9, out=x[0])

@@ -27,7 +27,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "torch_function": "(cls, func, types, args, kwargs): what Tensor makes of an operator's call by itself",
     "planned": "(plan, args): the result of a planned function while interpreters look on",
     "blame": "(op, args, kwargs, error): raises PyTorch's error for wrong arguments, if they explain the error",
-    "begin_operator": "(name, args): the event of a profiler that watches this thread, or None",
+    "begin_operator": "(operator, args): the event of a profiler that watches this thread, or None",
     "begin_node": "(node): likewise",
     "end_event": "(event)",
     # programs and kernels

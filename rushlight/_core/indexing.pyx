@@ -15,7 +15,7 @@ from rushlight._core.tensor import on_gpu
 
 from rushlight._core.device cimport LoadedKernel, PARAMETER_BYTES, launch, mixed, pointwise_blocks
 from rushlight._core.place cimport META
-from rushlight._core.operator cimport clone, contiguous, native, resolve
+from rushlight._core.operator cimport clone, contiguous, native, of_element, resolve
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport num_threads, parallel_for, task_t, worth_handing
 
@@ -140,7 +140,7 @@ def places(Tensor index, int64_t size, int64_t step, bint negative, error):
     cdef int64_t outside = 0
     cdef Tensor out = _offsets(index, size, step, negative, &outside, error)
     if out is None:
-        raise error(outside)
+        raise of_element(error(outside))
     return out
 
 
@@ -250,7 +250,7 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
         one_error = None if input.place == 0 else _error_of(error, len(taken), input.sizes[dim])
         offsets = _offsets(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside, one_error)
         if offsets is None:
-            raise error(outside, len(taken), input.sizes[dim])
+            raise of_element(error(outside, len(taken), input.sizes[dim]))
         parts.append(offsets)
         taken.append(dim)
         dim += 1

@@ -51,6 +51,7 @@ cdef class Signature:
 
 cdef object wrong_type(str op, str name, int position, str expected, object given)
 cdef object as_number(object value)
+cdef object of_element(object error)                       # marks an error that is said last
 cdef object deliver(Tensor result, object out, str name)
 cdef int check_same(int code, Tensor out) except -1
 cdef int check_out(object result, object out, str name) except -1

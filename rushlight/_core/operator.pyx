@@ -105,7 +105,7 @@ cdef object _run_watched(Operator op, PyObject** args, Py_ssize_t n, tuple kwnam
 cdef object _profiled(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames):
     """The call between the profiler's two marks."""
     cdef Py_ssize_t i, total = n + (0 if kwnames is None else len(kwnames))
-    event = _callbacks["begin_operator"](op.__name__, [<object>args[i] for i in range(total)])
+    event = _callbacks["begin_operator"](op, [<object>args[i] for i in range(total)])
     try:
         return op.call(args, n, kwnames)
     finally:

@@ -43,11 +43,16 @@ cdef int refuse_call(Library op, list positional, dict kwargs) except -1:
     try:
         op.plain(*positional, **kwargs)
     except (IndexError, RuntimeError) as error:
-        if not is_of_elements(error):
+        if not is_of_element(error):
             raise
     return 0
 
 
-cdef bint is_of_elements(object error):
-    """Does an error tell of an element of an index? Those are looked at last."""
-    return "is out of bounds for dimension" in str(error)
+cdef object of_element(object error):
+    """The error for an element of an index that is out of range, marked as that: elements are looked at last."""
+    error._of_element = True
+    return error
+
+
+cdef bint is_of_element(object error):
+    return getattr(error, "_of_element", False)

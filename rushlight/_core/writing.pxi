@@ -75,7 +75,7 @@ cdef class Writing(Library):
         try:
             self.write(clone(resolve(target)), values)
         except (IndexError, RuntimeError) as error:
-            if not is_of_elements(error):
+            if not is_of_element(error):
                 raise
         return 0
 

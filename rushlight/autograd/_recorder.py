@@ -3,7 +3,6 @@
 The core asks for marks on threads whose profile bit is set, and on no other: a recorder that is off costs nothing.
 """
 
-import math
 import sys
 import threading
 import time
@@ -117,30 +116,17 @@ def _stack():
     return lines
 
 
-def _begin_operator(name, inputs):
+def _begin_operator(operator, inputs):
     recorder = _thread.recorder
     if recorder is None:
         return None
-    event = recorder.begin(f"aten::{name}", inputs)
-    for inner, shapes in _product_within(name, [_shape(x) for x in inputs[:3] if isinstance(x, Tensor)]):  # they end with it
-        within = recorder.begin(inner)
+    event = recorder.begin(f"aten::{operator.__name__}", inputs)
+    parts = operator.__dict__.get("parts")  # whose time here is the call's: they begin and end with it
+    for part, shapes in parts(*[_shape(x) for x in inputs if isinstance(x, Tensor)]) if parts else ():
+        within = recorder.begin(f"aten::{part}")
         if recorder.shapes:
             within.input_shapes = shapes
     return event
-
-
-def _product_within(name, shapes):
-    """The products that PyTorch makes ``linear`` and ``matmul`` of, with the shapes of their operands, whose time here is the call's."""
-    if name == "linear" and len(shapes) >= 2 and shapes[0] and len(shapes[1]) == 2:
-        rows, weight = [math.prod(shapes[0][:-1]), shapes[0][-1]], shapes[1][::-1]
-        if len(shapes) == 3:
-            return [("aten::addmm", [shapes[2], rows, weight])]
-        return [("aten::matmul", [shapes[0], weight]), ("aten::mm", [rows, weight])]
-    if name == "matmul" and len(shapes) == 2:
-        a, b = map(len, shapes)
-        kind = ("dot" if a == b else "mv") if min(a, b) == 1 else "bmm" if b > 2 else "mm"
-        return [(f"aten::{kind}", shapes)]
-    return []
 
 
 def _begin_node(node):

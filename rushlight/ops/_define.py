@@ -88,8 +88,11 @@ def _face(where, inplace):
 
 
 def state_out(name, rule):
-    """Tells the core what out= of an operator must be."""
-    core.output_rules[name] = rule.kind, rule.texts
+    """Tells the core what out= of an operator must be, and who writes it."""
+    if rule.kind is not None:
+        core.output_rules[name] = rule.kind, rule.texts
+    if rule.writer is not None:
+        core.output_writers[name] = rule.writer
 
 
 def _register(op, family, name, where, function, aliases=(), out=None, **options):

@@ -2,6 +2,7 @@
 
     @composite(out=exact)                  # out= must have the result's dtype
     @library(out=exact("... {given} ..."))  # the same, in words of its own
+    @pointwise(out=converted.by("pow"))     # errors about gradients name pow
 
 Where PyTorch refuses in words of its own, they stand with the definition: one text for all results, or one for each. {name} is the
 operator's, {has} and {given} are the result's dtype and that of out= as C++ names them, {Has} and {Given} their titles. What a kind of
@@ -13,22 +14,28 @@ from .._core import operator as core
 
 class Rule:
     """kind: which dtypes of out= a result may be written to; texts: what is said of others; numbers: whether it holds only for calls
-    in which a number stands in an operand's place (True), or only for those in which none does (False); None: for all."""
+    in which a number stands in an operand's place (True), or only for those in which none does (False); None: for all; writer: whom PyTorch
+    names where out= and a gradient meet, if not the operator: the part of it that writes, or that operator by its full name."""
 
-    __slots__ = ("kind", "numbers", "texts")
+    __slots__ = ("kind", "numbers", "texts", "writer")
 
-    def __init__(self, kind, *texts, numbers=None):
-        self.kind, self.texts, self.numbers = kind, texts, numbers
+    def __init__(self, kind, *texts, numbers=None, writer=None):
+        self.kind, self.texts, self.numbers, self.writer = kind, texts, numbers, writer
 
     def __call__(self, *texts):
         """The same rule in other words."""
-        return Rule(self.kind, *texts)
+        return Rule(self.kind, *texts, numbers=self.numbers, writer=self.writer)
 
     def where(self, numbers):
         """The same rule for calls with or without numbers alone."""
-        return Rule(self.kind, *self.texts, numbers=numbers)
+        return Rule(self.kind, *self.texts, numbers=numbers, writer=self.writer)
+
+    def by(self, writer):
+        """The same rule for an operator that PyTorch calls ``writer`` where out= and a gradient meet."""
+        return Rule(self.kind, *self.texts, numbers=self.numbers, writer=writer)
 
 
+converted = Rule(None)  # to the dtype of out=, which is that computed in: what holds without a rule
 own = Rule("own")  # converted to any dtype that can hold it, but computed in its own, whatever that of out=
 exact = Rule("same", "Expected out tensor to have dtype {has}, but got {given} instead")
 unary = exact("Found dtype {Given} but expected {Has}")
@@ -48,26 +55,6 @@ def sharing(*, apart="", aligned=""):
 
 
 elementwise = sharing(aligned="*")
-
-# Whom PyTorch names where out= and a gradient meet: a part of the operator that was called, or that operator by its full name.
-_WRITERS = {
-    "column_stack dstack hstack vstack": "cat", "cross": "linalg_cross", "diff": "sub", "float_power square": "pow", "outer kron": "mul",
-    "inverse linalg_inv": "linalg_inv_ex", "_max_of_all": "max", "_min_of_all": "min", "msort": "sort", "nanmean": "nansum",
-    "norm": "linalg_vector_norm", "qr": "linalg_qr", "slogdet linalg_slogdet": "_linalg_slogdet",
-    "svd linalg_svd linalg_svdvals": "_linalg_svd", "true_divide trunc_divide": "div", "_where": "where", "linalg_det": "_linalg_det",
-    "linalg_eigh linalg_eigvalsh": "_linalg_eigh", "linalg_lu_factor": "linalg_lu_factor_ex", "linalg_multi_dot": "mm",
-    "linalg_ldl_factor linalg_ldl_factor_ex": "aten::linalg_ldl_factor_ex", "linalg_solve linalg_solve_ex": "_linalg_solve_ex",
-    "linalg_vecdot": "sum", "fft_fft fft_rfft fft_rfft2 fft_rfftn": "_fft_r2c",
-    "fft_fft2 fft_fftn fft_ifft2 fft_ifftn fft_ihfft2 fft_ihfftn": "_fft_c2c", "diag": "aten::diagonal_copy",
-    "fft_hfft fft_hfft2 fft_hfftn fft_irfft fft_irfft2 fft_irfftn": "_fft_c2r", "fft_ifft fft_ihfft": "aten::conj_physical",
-}  # fmt: skip
-core.output_writers.update({name: writer for names, writer in _WRITERS.items() for name in names.split()})
-_ATEN = """
-    alias_copy conj_physical detach_copy diagonal_copy floor_divide heaviside linalg_eigvals log_softmax slice_copy slice_scatter softmax
-    squeeze_copy t_copy unsqueeze_copy"""
-core.output_writers.update({name: f"aten::{name}" for name in _ATEN.split()})
-_SPECIAL = "entr erfcx i0e i1 i1e log_ndtr ndtri xlog1py zeta"
-core.output_writers.update({name: f"special_{name}" for name in _SPECIAL.split()})
 
 
 # -- several elements of out= in one memory location (an expanded tensor) --

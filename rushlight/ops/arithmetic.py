@@ -8,7 +8,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import b1, composite, follows, pointwise
-from ._outputs import boolean, elementwise, exact, unary
+from ._outputs import boolean, converted, elementwise, exact, unary
 
 
 def _no_bool_subtraction(*operands):
@@ -104,7 +104,7 @@ def mul(input, other):
     return input & other if input.type == "b1" else input * other
 
 
-@pointwise(floating=True, label="Div", numbers=True)
+@pointwise(floating=True, label="Div", numbers=True, out=converted.by("div"))
 def true_divide(input, other):
     """``input / other``; integers give the default float dtype, and a division by zero gives inf or nan.
 
@@ -114,7 +114,7 @@ def true_divide(input, other):
     return fn.div(input, other)
 
 
-@pointwise(label="Div", dtypes="real number", integers=_no_zero, numbers=True)
+@pointwise(label="Div", dtypes="real number", integers=_no_zero, numbers=True, out=converted.by("aten::floor_divide"))
 def floor_divide(input, other):
     """``floor(input / other)``. Integers divided by zero raise ZeroDivisionError's RuntimeError as in PyTorch.
 
@@ -124,7 +124,7 @@ def floor_divide(input, other):
     return fn.floordiv(input, other)
 
 
-@pointwise(label="Div", where="", inplace=False, dtypes="real number", integers=_no_zero, numbers=True)
+@pointwise(label="Div", where="", inplace=False, dtypes="real number", integers=_no_zero, numbers=True, out=converted.by("div"))
 def trunc_divide(input, other):
     """``trunc(input / other)``: what ``div(rounding_mode='trunc')`` computes."""
     return fn.truncdiv(input, other)
@@ -295,7 +295,7 @@ def _(grad, result):
     return -grad * fn.conj(result * result)
 
 
-@pointwise(label="Pow")
+@pointwise(label="Pow", out=converted.by("pow"))
 def square(input):
     """``input * input``; bool tensors give int64.
 
@@ -453,7 +453,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * fn.div(tensor1, tensor2)
 
 
-@pointwise(where="", inplace=False, held="but halves", float8=True, out=exact("Expected out type to be {Has} but got {Given}"))
+@pointwise(where="", inplace=False, held="but halves", float8=True, out=exact("Expected out type to be {Has} but got {Given}").by("where"))
 def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 

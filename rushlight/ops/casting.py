@@ -377,7 +377,8 @@ def _(grad):
     return conj(grad)
 
 
-@library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements", out=unary)
+@library(where="function function_ method", inplace=True, differentiable="input", label="Conj", batch="elements",
+         out=unary.by("aten::conj_physical"))  # fmt: skip
 def conj_physical(input):
     """The complex conjugate in new memory, where :func:`conj` is a lazy view; real tensors are returned as they are.
 

@@ -1,5 +1,6 @@
 """Contractions: matrix products of all ranks, einsum and what is made of them. The products themselves are in ``_core/matmul.pyx``."""
 
+import math
 import warnings
 
 from .._core import callbacks
@@ -10,7 +11,7 @@ from .._core.tensor import Tensor, check_holds, set_slot
 from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
-from ._outputs import elementwise, exact, sharing
+from ._outputs import converted, elementwise, exact, sharing
 from .index import title, zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
@@ -97,6 +98,28 @@ mm, bmm, mv, dot, vdot, addmm, baddbmm, addmv, linear, matmul = (
     _native[n] for n in ("mm", "bmm", "mv", "dot", "vdot", "addmm", "baddbmm", "addmv", "linear", "matmul")
 )
 compiled_in("torch._C._nn")(linear)
+
+
+# What a profiler shows within a call: the products that PyTorch makes it of, with the shapes of their operands.
+
+
+def _parts_of_linear(*shapes):
+    if len(shapes) not in (2, 3) or not shapes[0] or len(shapes[1]) != 2:
+        return []
+    rows, weight = [math.prod(shapes[0][:-1]), shapes[0][-1]], shapes[1][::-1]
+    if len(shapes) == 3:
+        return [("addmm", [shapes[2], rows, weight])]
+    return [("matmul", [shapes[0], weight]), ("mm", [rows, weight])]
+
+
+def _parts_of_matmul(*shapes):
+    if len(shapes) != 2:
+        return []
+    a, b = map(len, shapes)
+    return [(("dot" if a == b else "mv") if min(a, b) == 1 else "bmm" if b > 2 else "mm", shapes)]
+
+
+linear.parts, matmul.parts = _parts_of_linear, _parts_of_matmul
 set_slot("__matmul__", matmul)
 
 
@@ -145,7 +168,7 @@ def _check_vectors(name, **vectors):
             raise RuntimeError(f"{name}: Expected 1-D argument {argument}, but got {rank}-D")
 
 
-@composite(aliases=("ger",), memory=elementwise)
+@composite(aliases=("ger",), memory=elementwise, out=converted.by("mul"))
 def outer(input, vec2):
     """The outer product of two vectors: ``result[i, j] = input[i] * vec2[j]``.
 
@@ -206,7 +229,7 @@ def inner(input, other):
     return tensordot(input, other, dims=([-1], [-1]))
 
 
-@composite(memory=elementwise)
+@composite(memory=elementwise, out=converted.by("mul"))
 def kron(input, other):
     """The Kronecker product: every element of ``input`` times the whole of ``other``; missing leading dims count as 1.
 
@@ -351,7 +374,7 @@ def _(grad, input, other, dim, needs):
     return linalg_cross(b, grad, dim=dim) if needs[0] else None, linalg_cross(grad, a, dim=dim) if needs[1] else None
 
 
-@composite(out=exact, memory=sharing(apart="*"))
+@composite(out=exact.by("linalg_cross"), memory=sharing(apart="*"))
 def cross(input, other, dim: integer = None):
     """The cross product along ``dim``; without it, along the first dim of size 3 (linalg.cross takes the last).
 

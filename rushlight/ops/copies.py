@@ -11,8 +11,8 @@ def _copied(view):
     return shape.clone(view) if _tensor.is_row_major(view) else shape.contiguous(view)
 
 
-def _copy_of(name, view, example):
-    """Registers ``name``_copy: the copy of what ``view`` gives. example: a call of it."""
+def _copy_of(name, view, example, out=exact):
+    """Registers ``name``_copy: the copy of what ``view`` gives. example: a call of it; out: what out= must be."""
 
     def definition(input, *args, **kwargs):
         found = view(input, *args, **kwargs)
@@ -20,7 +20,7 @@ def _copy_of(name, view, example):
 
     definition.__name__ = f"{name}_copy"
     definition.__doc__ = f"What :func:`{name}` gives, in memory of its own.\n{example}"
-    return composite(definition, where="function", out=exact)
+    return composite(definition, where="function", out=out)
 
 
 def _slice(input, dim=0, start=None, end=None, step=1):
@@ -56,7 +56,7 @@ _copy_of("alias", lambda input: input, """
 >>> y = torch.alias_copy(x).zero_()
 >>> x, y
 (tensor([1, 2]), tensor([0, 0]))
-""")
+""", exact.by("aten::alias_copy"))
 _copy_of("as_strided", shape.as_strided, """
 >>> torch.as_strided_copy(torch.arange(4), (3, 2), (1, 1))
 tensor([[0, 1],
@@ -67,11 +67,11 @@ _copy_of("detach", detach, """
 >>> x = torch.tensor([1., 2.])
 >>> torch.detach_copy(x).data_ptr() == x.data_ptr(), torch.detach(x).data_ptr() == x.data_ptr()
 (False, True)
-""")
+""", exact.by("aten::detach_copy"))
 _copy_of("diagonal", shape.diagonal, """
 >>> torch.diagonal_copy(torch.tensor([[1, 2], [3, 4]]))
 tensor([1, 4])
-""")
+""", exact.by("aten::diagonal_copy"))
 _copy_of("expand", shape.expand, """
 >>> torch.expand_copy(torch.tensor([1, 2]), (3, 2)).stride()
 (2, 1)
@@ -87,7 +87,7 @@ tensor([1, 3])
 _copy_of("slice", _slice, """
 >>> torch.slice_copy(torch.arange(6), 0, 1, None, 2)
 tensor([1, 3, 5])
-""")
+""", exact.by("aten::slice_copy"))
 _copy_of("split", joining.split, """
 >>> torch.split_copy(torch.arange(5), 2)
 (tensor([0, 1]), tensor([2, 3]), tensor([4]))
@@ -99,11 +99,11 @@ _copy_of("split_with_sizes", joining.split, """
 _copy_of("squeeze", shape.squeeze, """
 >>> torch.squeeze_copy(torch.tensor([[1, 2]]))
 tensor([1, 2])
-""")
+""", exact.by("aten::squeeze_copy"))
 _copy_of("t", shape.t, """
 >>> torch.t_copy(torch.ones(2, 3)).is_contiguous()
 True
-""")
+""", exact.by("aten::t_copy"))
 _copy_of("transpose", shape.transpose, """
 >>> torch.transpose_copy(torch.ones(2, 3), 0, 1).is_contiguous()
 True
@@ -122,7 +122,7 @@ _copy_of("unsqueeze", shape.unsqueeze, """
 >>> torch.unsqueeze_copy(torch.tensor([1, 2]), 1)
 tensor([[1],
         [2]])
-""")
+""", exact.by("aten::unsqueeze_copy"))
 _copy_of("view", shape.view, """
 >>> x = torch.arange(4)
 >>> torch.view_copy(x, (2, 2)).data_ptr() == x.data_ptr()

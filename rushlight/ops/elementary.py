@@ -5,7 +5,7 @@ import math
 from ..lang import functions as fn
 from ..lang import types as ty
 from ._define import composite, pointwise
-from ._outputs import elementwise, exact
+from ._outputs import converted, elementwise, exact
 from .index import check_tensor
 
 # -- one argument; integers give the default float dtype --
@@ -274,7 +274,7 @@ def i0(input):
     return fn.i0(input)
 
 
-@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialErfcx")
+@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialErfcx", out=converted.by("special_erfcx"))
 def erfcx(input):
     """``exp(x * x) * erfc(x)``, which stays a number where erfc is 0; about ``1 / (x sqrt(pi))`` for large x.
 
@@ -285,7 +285,7 @@ def erfcx(input):
     return fn.erfcx(input)
 
 
-@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI0E")
+@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI0E", out=converted.by("special_i0e"))
 def i0e(input):
     """``exp(-abs(x)) * i0(x)``, which does not overflow.
 
@@ -296,7 +296,7 @@ def i0e(input):
     return fn.i0e(input)
 
 
-@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI1")
+@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI1", out=converted.by("special_i1"))
 def i1(input):
     """The modified Bessel function of the first kind of order 1, the derivative of :func:`i0`; odd.
 
@@ -306,7 +306,7 @@ def i1(input):
     return fn.i1(input)
 
 
-@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI1E")
+@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialI1E", out=converted.by("special_i1e"))
 def i1e(input):
     """``exp(-abs(x)) * i1(x)``, which does not overflow.
 
@@ -316,7 +316,8 @@ def i1e(input):
     return fn.i1e(input)
 
 
-@pointwise(floating=True, result=True, where="special", dtypes="real", inplace=False, label="SpecialNdtri")
+@pointwise(floating=True, result=True, where="special", dtypes="real", inplace=False, label="SpecialNdtri",
+           out=converted.by("special_ndtri"))  # fmt: skip
 def ndtri(input):
     """The inverse of :func:`ndtr`: the quantiles of the standard normal distribution; -inf at 0, inf at 1.
 
@@ -326,7 +327,7 @@ def ndtri(input):
     return fn.ndtri(input)
 
 
-@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialLogNdtr")
+@pointwise(floating=True, where="special", dtypes="real", inplace=False, label="SpecialLogNdtr", out=converted.by("special_log_ndtr"))
 def log_ndtr(input):
     """The logarithm of :func:`ndtr`, finite where ndtr is 0.
 
@@ -347,7 +348,7 @@ def ndtr(input):
     return 0.5 * fn.erfc(input * -0.7071067811865476)
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialEntr")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", label="SpecialEntr", out=converted.by("special_entr"))
 def entr(input):
     """``-x log(x)`` for x > 0, 0 at 0 (where its slope is infinite), -inf below.
 
@@ -424,7 +425,8 @@ def xlogy(input, other):
     return fn.xlogy(input, other)
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialXlog1Py")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialXlog1Py",
+           out=converted.by("special_xlog1py"))  # fmt: skip
 def xlog1py(input, other):
     """``input * log1p(other)``; 0 where ``input`` is 0, unless ``other`` is nan.
 
@@ -459,7 +461,8 @@ def logaddexp2(input, other):
     return fn.logaddexp(input * ln2, other * ln2) / ln2
 
 
-@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialZeta")
+@pointwise(floating=True, where="special", inplace=False, dtypes="real", overloads="TT NT TN", label="SpecialZeta",
+           out=converted.by("special_zeta"))  # fmt: skip
 def zeta(input, other):
     """The Hurwitz zeta function: the sum of ``(k + other) ** -input`` over k >= 0; Riemann's for ``other`` 1.
 
@@ -504,7 +507,8 @@ def _heaviside(input, values):
     return fn.where(fn.eq(input, 0), values, fn.cast(fn.gt(input, 0), input.type))
 
 
-@composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes."), memory=elementwise)
+@composite(inplace=True, out=exact("heaviside is not yet implemented for tensors with different dtypes.").by("aten::heaviside"),
+           memory=elementwise)  # fmt: skip
 def heaviside(input, values):
     """0 below zero, 1 above, ``values`` at zero.
 

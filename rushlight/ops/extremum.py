@@ -7,7 +7,7 @@ from .._core.tensor import rename
 from ..lang import functions as fn
 from . import comparison, creation, reduction, shape
 from ._define import composite, integer, library, rowwise
-from ._outputs import elementwise, exact
+from ._outputs import converted, elementwise, exact
 from .index import title
 
 Tensor = _tensor.Tensor
@@ -109,7 +109,7 @@ def _three_forms(name, whole, along, pairwise, doc):
 
 
 def _whole(name, reduce, label):
-    @library(name=f"_{name}_of_all", where="", differentiable="input", label=label)
+    @library(name=f"_{name}_of_all", where="", differentiable="input", label=label, out=converted.by(name))
     def op(input):
         if input.is_complex():
             raise NotImplementedError(f"\"{name}_all\" not implemented for '{title(input)}'")

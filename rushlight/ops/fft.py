@@ -13,7 +13,7 @@ from .._core import tensor as _tensor
 from ..lang import functions as fn
 from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
 from ._define import composite, integer, integers, library, planned, pointwise, taped_as
-from ._outputs import Rule
+from ._outputs import Rule, converted
 from .index import title
 from .joining import _wrap
 from .padding import check_repeatable
@@ -192,13 +192,14 @@ def _real_nd(name, forward):
     return transform
 
 
-_FAMILIES = {
-    "fft": (_complex_nd, True, "The discrete Fourier transform, ``X[k] = sum_n x[n] exp(-2 pi i k n / N)``,"),
-    "ifft": (_complex_nd, False, "The inverse discrete Fourier transform, ``x[n] = 1/N sum_k X[k] exp(2 pi i k n / N)``,"),
-    "rfft": (_half_nd, False, "The first half, N / 2 + 1 places, of the discrete Fourier transform of real input"),
-    "irfft": (_real_nd, False, "The real signal that belongs to the first half of a spectrum"),
-    "hfft": (_real_nd, True, "The real spectrum of the Hermitian signal whose first half is given"),
-    "ihfft": (_half_nd, True, "The first half of the inverse transform of a real spectrum"),
+_FAMILIES = {  # how it is made, forward or not, whom out= names in errors over one dim and over several, what it is
+    "fft": (_complex_nd, True, ("_fft_r2c", "_fft_c2c"), "The discrete Fourier transform, ``X[k] = sum_n x[n] exp(-2 pi i k n / N)``,"),
+    "ifft": (_complex_nd, False, ("aten::conj_physical", "_fft_c2c"),
+             "The inverse discrete Fourier transform, ``x[n] = 1/N sum_k X[k] exp(2 pi i k n / N)``,"),
+    "rfft": (_half_nd, False, ("_fft_r2c",) * 2, "The first half, N / 2 + 1 places, of the discrete Fourier transform of real input"),
+    "irfft": (_real_nd, False, ("_fft_c2r",) * 2, "The real signal that belongs to the first half of a spectrum"),
+    "hfft": (_real_nd, True, ("_fft_c2r",) * 2, "The real spectrum of the Hermitian signal whose first half is given"),
+    "ihfft": (_half_nd, True, ("aten::conj_physical", "_fft_c2c"), "The first half of the inverse transform of a real spectrum"),
 }
 _OVER = (
     "over ``dim``, cut or filled with zeros to ``n`` points",
@@ -290,7 +291,7 @@ True
 
 
 def _define(name, family, kind, doc):
-    make, flag, _ = _FAMILIES[family]
+    make, flag, writers, _ = _FAMILIES[family]
     transform = make(name, flag)
     if kind == 1:
 
@@ -312,11 +313,12 @@ def _define(name, family, kind, doc):
         f"{doc} {_OVER[kind - 1]}.\n\n"
         f"norm: which direction is scaled by 1/N, 'backward' (default), 'forward', or 'ortho' for both by its root.\n{_EXAMPLES[name]}"
     )
-    out = Rule("real", f"{name.replace('2', 'n')} expects a floating point output tensor, but got {{Given}}") if make is _real_nd else None
-    return composite(definition, where="fft", out=out)
+    real = Rule("real", f"{name.replace('2', 'n')} expects a floating point output tensor, but got {{Given}}")
+    out = real if make is _real_nd else converted
+    return composite(definition, where="fft", out=out.by(writers[kind > 1]))
 
 
-for _family, (_, _, _doc) in _FAMILIES.items():
+for _family, (*_, _doc) in _FAMILIES.items():
     for _suffix, _kind in (("", 1), ("2", 2), ("n", 3)):
         globals()[_family + _suffix] = _define(_family + _suffix, _family, _kind, _doc)
 

@@ -85,8 +85,11 @@ def cat(tensors, dim=0, *, axis=None):
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     dim = dim if axis is None else axis
-    ndim = max(t.ndim for t in tensors)
-    return _cat(tensors, _wrap(dim, ndim))
+    for i, t in enumerate(tensors):
+        if t.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated\n  [cat] stack() takes such.")
+    leading = next((t for t in tensors if t.shape != (0,)), None)  # empty vectors join with anything, along any dim
+    return _cat(tensors, 0 if leading is None else _wrap(dim, leading.ndim))
 
 
 cat.quick, cat.leaves, cat.memory = _core.quick["cat"], _cat, sharing(apart="*")
@@ -122,7 +125,7 @@ def stack(tensors, dim=0):
 stack.quick, stack.leaves, stack.memory = _core.quick["stack"], _stack, sharing(apart="*")
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def hstack(tensors):
     """Joined along dim 1 (dim 0 for 1-d tensors).
 
@@ -136,7 +139,7 @@ def hstack(tensors):
 hstack.quick = _core.quick["hstack"]
 
 
-@composite(where="function", aliases=("row_stack",), out=castable)
+@composite(where="function", aliases=("row_stack",), out=castable.by("cat"))
 def vstack(tensors):
     """Joined along dim 0; 1-d tensors become rows.
 
@@ -150,7 +153,7 @@ def vstack(tensors):
 vstack.quick = _core.quick["vstack"]
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def dstack(tensors):
     """Joined along dim 2.
 
@@ -160,7 +163,7 @@ def dstack(tensors):
     return cat(atleast_3d(_some("dstack", tensors)), 2)
 
 
-@composite(where="function", out=castable)
+@composite(where="function", out=castable.by("cat"))
 def column_stack(tensors):
     """Joined along dim 1; vectors and numbers become columns first.
 
@@ -214,12 +217,12 @@ def split(input, split_size_or_sections: integers, dim=0):
     """
     if input.ndim == 0:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
+    size = split_size_or_sections
+    if isinstance(size, int) and size < 0:
+        raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
     dim = _wrap(dim, input.ndim)
     n = input.shape[dim]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size < 0:
-            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
+    if isinstance(size, int):
         if size == 0 and n:
             raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
         sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
@@ -247,10 +250,10 @@ def chunk(input, chunks: integer, dim=0):
     >>> torch.arange(5).chunk(2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     if input.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = input.shape[_wrap(dim, input.ndim)]
     size = -(-n // chunks)
     return split(input, size if size else [0] * chunks, dim)
@@ -357,9 +360,10 @@ def unbind(input, dim=0):
     >>> torch.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
+    dim = _wrap(dim, input.ndim)
     if input.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    return tuple(_unbind(input, _wrap(dim, input.ndim)))
+    return tuple(_unbind(input, dim))
 
 
 for _op in (unbind, registry["unbind"].method):

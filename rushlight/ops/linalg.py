@@ -22,7 +22,7 @@ from . import (
     shape,
 )
 from ._define import composite, integer, integers, registry
-from ._outputs import exact, meets, together
+from ._outputs import converted, exact, meets, together
 from .linalg_common import LinAlgError, adjoint, check_inexact, check_matrix, check_square, multiply
 from .linalg_solve import inv, solve
 from .linalg_spectral import svdvals
@@ -207,7 +207,8 @@ def _pade(A):
 # -- products --
 
 
-@composite(where="linalg", name="linalg_multi_dot", out=exact("multi_dot(): expected out tensor to have dtype {has} but got {given}"))
+@composite(where="linalg", name="linalg_multi_dot",
+           out=exact("multi_dot(): expected out tensor to have dtype {has} but got {given}").by("mm"))  # fmt: skip
 def multi_dot(tensors):
     """The product of two or more matrices in the order that takes the fewest operations; first and last may be vectors.
 
@@ -276,7 +277,7 @@ def chain_matmul(*matrices):
     return multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
 
 
-@composite(where="linalg", name="linalg_vecdot", out=exact("linalg.vecdot: Expected out of dtype{Has} but found {Given}"))
+@composite(where="linalg", name="linalg_vecdot", out=exact("linalg.vecdot: Expected out of dtype{Has} but found {Given}").by("sum"))
 def vecdot(x, y, *, dim=-1):
     """The sums of conj(x) * y along ``dim``; the other dims broadcast.
 
@@ -374,14 +375,16 @@ def _gone(old, new, space=" "):
     warnings.warn(text, UserWarning, stacklevel=3)
 
 
-for _name, _operator in {
-    "det": linalg_solve.det, "inverse": linalg_solve.inv, "matrix_power": matrix_power,
-    "matrix_exp": matrix_exp,
-}.items():  # fmt: skip
-    composite(_operator.forward, name=_name)
+for _name, _operator, _out in (
+    ("det", linalg_solve.det, None),
+    ("inverse", linalg_solve.inv, converted.by("linalg_inv_ex")),
+    ("matrix_power", matrix_power, None),
+    ("matrix_exp", matrix_exp, None),
+):
+    composite(_operator.forward, name=_name, out=_out)
 
 
-@composite(out=exact)
+@composite(out=exact.by("_linalg_slogdet"))
 def slogdet(input):
     """See linalg.slogdet.
 

@@ -165,7 +165,7 @@ def _raise_zero(info):
         )
 
 
-@composite(where="linalg", name="linalg_lu_factor", out=exact)
+@composite(where="linalg", name="linalg_lu_factor", out=exact.by("linalg_lu_factor_ex"))
 def lu_factor(A, *, pivot=True):
     """(LU, pivots) with partial pivoting, packed as by :func:`lu_factor_ex`. RuntimeError for a matrix that lu_solve could not use.
 
@@ -276,7 +276,7 @@ def _ldl(A, hermitian):
     return lower(lapack.turned(ld)), lapack.to_int32(pivots), lapack.to_int32(info)
 
 
-@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A", out=exact)
+@library(where="linalg", name="linalg_ldl_factor_ex", differentiable="A", out=exact.by("aten::linalg_ldl_factor_ex"))
 def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     """(LD, pivots, info) of A = L D L^T (L^H with hermitian), packed as LAPACK's sytrf leaves them. No gradient.
 
@@ -293,7 +293,7 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
 ldl_factor_ex.backward_of(no_derivative("linalg_ldl_factor_ex"))
 
 
-@library(where="linalg", name="linalg_ldl_factor", differentiable="A", out=exact)
+@library(where="linalg", name="linalg_ldl_factor", differentiable="A", out=exact.by("aten::linalg_ldl_factor_ex"))
 def ldl_factor(A, *, hermitian=False):
     """(LD, pivots) of symmetric matrices, which need not be positive definite; see :func:`ldl_factor_ex`.
 

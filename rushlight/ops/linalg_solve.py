@@ -67,7 +67,7 @@ def _adjugate(A):
     return phase * multiply(adjoint(Vh), on_diagonal(shape.cast(reduction.prod(others, -1), A.dtype)), adjoint(U))
 
 
-@composite(where="linalg", name="linalg_det", out=exact)
+@composite(where="linalg", name="linalg_det", out=exact.by("_linalg_det"))
 def det(A):
     """The determinant of square matrices (*, n, n), from their LU factors: a tensor (*).
 
@@ -109,7 +109,7 @@ def _slogdet_of(A, name):
     return _slogdet(A)
 
 
-@composite(where="linalg", name="linalg_slogdet", out=exact)
+@composite(where="linalg", name="linalg_slogdet", out=exact.by("_linalg_slogdet"))
 def slogdet(A):
     """(sign, logabsdet): the determinant is ``sign * exp(logabsdet)``, which may overflow; a singular matrix has sign 0 and -inf.
 
@@ -171,7 +171,7 @@ def inv_ex(A, *, check_errors=False):
     return result
 
 
-@composite(where="linalg", name="linalg_inv", out=exact)
+@composite(where="linalg", name="linalg_inv", out=exact.by("linalg_inv_ex"))
 def inv(A):
     """The inverse of square matrices (*, n, n). LinAlgError if one is singular. To solve equations, :func:`solve` is faster and more exact.
 
@@ -238,7 +238,7 @@ def _check_fits(A, B, left, name):
         )
 
 
-@composite(where="linalg", name="linalg_solve_ex", out=exact)
+@composite(where="linalg", name="linalg_solve_ex", out=exact.by("_linalg_solve_ex"))
 def solve_ex(A, B, *, left=True, check_errors=False):
     """(result, info) of A X = B (or X A = B). Raises for singular matrices only with check_errors.
 
@@ -256,7 +256,7 @@ def _unsolvable(number):
     return "The solver failed because the input matrix is singular."
 
 
-@composite(where="linalg", name="linalg_solve", out=exact)
+@composite(where="linalg", name="linalg_solve", out=exact.by("_linalg_solve_ex"))
 def solve(A, B, *, left=True):
     """The solution of A X = B, or of X A = B with left=False.
 

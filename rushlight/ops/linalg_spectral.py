@@ -6,7 +6,7 @@ from .. import return_types
 from . import arithmetic, casting, comparison, creation, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
-from ._outputs import exact
+from ._outputs import converted, exact
 from .linalg_common import (
     LinAlgError,
     adjoint,
@@ -99,7 +99,7 @@ lapack.core.set_named(qr=return_types.linalg_qr)
 qr.quick, qr.leaves = lapack.core.quick["qr"], _qr
 
 
-@composite(name="qr", out=exact)
+@composite(name="qr", out=exact.by("linalg_qr"))
 def torch_qr(input, some=True):
     """(Q, R); see linalg.qr, whose mode is 'reduced' here with ``some``, else 'complete'.
 
@@ -194,7 +194,7 @@ def _check_driver(A, driver):
     raise RuntimeError(f"torch.linalg.svd: unknown svd driver {driver} in svd_cusolver computation: give gesvd, gesvdj, gesvda or None")
 
 
-@composite(where="linalg", name="linalg_svd", out=exact)
+@composite(where="linalg", name="linalg_svd", out=exact.by("_linalg_svd"))
 def svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with U diag(S) Vh = A, singular values in descending order.
 
@@ -224,7 +224,7 @@ def _(grad, A):
     return multiply(U, on_diagonal(shape.cast(grad, A.dtype)), Vh)
 
 
-@composite(where="linalg", name="linalg_svdvals", out=exact)
+@composite(where="linalg", name="linalg_svdvals", out=exact.by("_linalg_svd"))
 def svdvals(A, *, driver=None):
     """The singular values of matrices (*, m, n) in descending order: (*, min(m, n)).
 
@@ -236,7 +236,7 @@ def svdvals(A, *, driver=None):
     return _svdvals(A)
 
 
-@composite(name="svd", out=exact)
+@composite(name="svd", out=exact.by("_linalg_svd"))
 def torch_svd(input, some=True, compute_uv=True):
     """(U, S, V) with U diag(S) V^H = input; see linalg.svd, which returns V^H.
 
@@ -284,7 +284,7 @@ def _check_eigh(A, UPLO):
     return UPLO.upper() == "U"
 
 
-@composite(where="linalg", name="linalg_eigh", out=exact)
+@composite(where="linalg", name="linalg_eigh", out=exact.by("_linalg_eigh"))
 def eigh(A, UPLO="L"):
     """(eigenvalues, eigenvectors) of symmetric or Hermitian matrices (*, n, n), of which one triangle, ``UPLO``, is read.
 
@@ -311,7 +311,7 @@ def _(grad, A, is_upper):
     return multiply(V, on_diagonal(shape.cast(grad, A.dtype)), adjoint(V))
 
 
-@composite(where="linalg", name="linalg_eigvalsh", out=exact)
+@composite(where="linalg", name="linalg_eigvalsh", out=exact.by("_linalg_eigh"))
 def eigvalsh(A, UPLO="L"):
     """The eigenvalues of symmetric or Hermitian matrices (*, n, n), ascending.
 
@@ -392,7 +392,7 @@ def eig(A):
     return _eig(A)
 
 
-@composite(where="linalg", name="linalg_eigvals")
+@composite(where="linalg", name="linalg_eigvals", out=converted.by("aten::linalg_eigvals"))
 def eigvals(A):
     """The eigenvalues of square matrices (*, n, n), complex and in no particular order.
 

@@ -107,7 +107,7 @@ def argsort(input, dim=-1, descending=False, stable=False):
 argsort.quick = core.quick["argsort"]
 
 
-@composite(out=exact, memory=elementwise)
+@composite(out=exact.by("sort"), memory=elementwise)
 def msort(input):
     """The elements sorted along the first dim.
 

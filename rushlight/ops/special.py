@@ -240,7 +240,7 @@ def spherical_bessel_j0(input):
 # -- powers in double precision --
 
 
-@composite(out=exact("the output given to float_power has dtype {Given} but the operation's result requires dtype {Has}"))
+@composite(out=exact("the output given to float_power has dtype {Given} but the operation's result requires dtype {Has}").by("pow"))
 def float_power(input, exponent):
     """``input ** exponent`` in float64 (complex128 for complex numbers), whatever the dtypes of the operands.
 

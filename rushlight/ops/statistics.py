@@ -5,7 +5,7 @@ import warnings
 from .._core import tensor as _tensor
 from . import arithmetic, casting, comparison, creation, elementary, movement, reduction, shape
 from ._define import composite, integer, integers
-from ._outputs import exact, meets, sharing, together
+from ._outputs import converted, exact, meets, sharing, together
 
 _missing = object()
 
@@ -103,7 +103,7 @@ def logsumexp(input, dim: integers, keepdim=False):
     return out if keepdim else shape.squeeze(out, dim if input.ndim else ())
 
 
-@composite
+@composite(out=converted.by("nansum"))
 def nanmean(input, dim: integers = None, keepdim=False, *, dtype=None):
     """The mean of the elements that are not nan.
 
@@ -121,7 +121,7 @@ def nanmean(input, dim: integers = None, keepdim=False, *, dtype=None):
     return reduction.nansum(input, dim, keepdim, dtype=dtype) / reduction.sum(present, dim, keepdim)
 
 
-@composite(out=exact)
+@composite(out=exact.by("linalg_vector_norm"))
 def norm(input, p="fro", dim: integers = None, keepdim=False, dtype=None):
     """The p-norm, ``(sum |x|**p)**(1/p)``, of all elements or over ``dim``; 'fro' is the 2-norm, 'nuc' the sum of a matrix's singular
     values. linalg.vector_norm and linalg.matrix_norm say which is meant.
@@ -167,7 +167,7 @@ def dist(input, other, p=2):
     return norm(gap, p)
 
 
-@composite(out=exact)
+@composite(out=exact.by("aten::softmax"))
 def softmax(input, dim: integer, dtype=None):
     """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on, so that nothing overflows.
 
@@ -190,7 +190,7 @@ def _normalised(op, input, dim, dtype):
         raise NotImplementedError(str(error).replace("_lastdim", "", 1)) from None
 
 
-@composite(out=exact)
+@composite(out=exact.by("aten::log_softmax"))
 def log_softmax(input, dim: integer, dtype=None):
     """``log(softmax(x))`` along ``dim``, ``x - logsumexp(x)``, without underflow.
 
@@ -236,7 +236,7 @@ def softmin(input, dim: integer = None, _stacklevel=3, dtype=None):
     return _normalised(reduction._softmax, -input, _chosen_dim("softmin", input.ndim) if dim is None else dim.__index__(), dtype)
 
 
-@composite(out=exact("expected scalar_type {Has} but found {Given}"), memory=sharing(aligned="input"))
+@composite(out=exact("expected scalar_type {Has} but found {Given}").by("sub"), memory=sharing(aligned="input"))
 def diff(input, n=1, dim=-1, prepend=None, append=None):
     """The ``n``-th differences of neighbours along ``dim``, ``x[i + 1] - x[i]``, with ``prepend`` and ``append`` joined first.
 

@@ -104,7 +104,7 @@ def _(grad, offset, first, second):
     return shape.diagonal(grad, offset, first, second)
 
 
-@composite(out=exact)
+@composite(out=exact.by("aten::diagonal_copy"))
 def diag(input, diagonal=0):
     """A vector as the diagonal of a matrix of zeros, or a diagonal of a matrix as a vector (a copy).
 
@@ -187,7 +187,7 @@ def select_scatter(input, src, dim: integer, index):
     return _overwritten("SelectScatter", input, src, lambda x: shape.select(x, dim, index))
 
 
-@composite(out=exact)
+@composite(out=exact.by("aten::slice_scatter"))
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """A copy of ``input`` with ``src`` in ``start:end:step`` along ``dim``.
 
