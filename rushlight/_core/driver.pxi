@@ -111,6 +111,7 @@ cdef enum:
     SUCCESS = 0
     OUT_OF_MEMORY = 2
     NOT_READY = 600
+    WRONG_THREAD = 908
     RELAXED = 2                # a thread's capture mode: see exchange_mode()
     # device attributes
     MULTIPROCESSORS = 16

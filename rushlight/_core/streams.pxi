@@ -37,11 +37,11 @@ def follow_stream(int index, recorded, dict met):
     cdef size_t before = stream_of(index)
     cdef size_t handle = recorded[index] if recorded is not None and recorded[index] else default_stream_of(index)
     if handle != before:
+        let_wait(index, handle)            # first: where it may not (one of the two is captured), nothing has changed
         streams = met.setdefault(index, [before])
         if handle not in streams:
             streams.append(handle)
         set_stream_of(index, handle)
-        wait_for_stream(index, before)
 
 
 def rejoin_streams(dict met):
@@ -264,13 +264,22 @@ def begin_capture(int index, int64_t pool, int mode):
     return <size_t>_capture_stream, _captures
 
 
+cdef int stop_capture(int index, void** graph) except -1:
+    """Ends the capture: the driver's status. It goes on, and that is raised, where only the thread that began it may end it."""
+    cdef int code
+    global _capture_pool, _capture_stream
+    use(index + 1)
+    code = rl_driver.cuStreamEndCapture(_capture_stream, graph)
+    if code == WRONG_THREAD:
+        check(code)
+    _capture_pool, _capture_stream = 0, NULL
+    return code
+
+
 def give_up_capture(int index):
     """Ends the capture without a graph."""
     cdef void* graph = NULL
-    global _capture_pool, _capture_stream
-    use(index + 1)
-    rl_driver.cuStreamEndCapture(_capture_stream, &graph)
-    _capture_pool, _capture_stream = 0, NULL
+    stop_capture(index, &graph)
     if graph != NULL:
         rl_driver.cuGraphDestroy(graph)
 
@@ -281,11 +290,7 @@ def end_capture(int index):
     cdef void* executable
     cdef size_t n = 0
     cdef int code
-    global _capture_pool, _capture_stream
-    use(index + 1)
-    code = rl_driver.cuStreamEndCapture(_capture_stream, &graph)
-    _capture_pool, _capture_stream = 0, NULL
-    check(code)
+    check(stop_capture(index, &graph))
     check(rl_driver.cuGraphGetNodes(graph, NULL, &n))
     code = rl_driver.cuGraphInstantiateWithFlags(&executable, graph, 0)
     rl_driver.cuGraphDestroy(graph)

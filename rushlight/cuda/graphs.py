@@ -99,9 +99,8 @@ class CUDAGraph:
         """Ends recording; the graph can be replayed from now on. The stream that it began on must be the current one."""
         if self._stream is None:
             raise _start.error(401, "CUDA_ERROR_ILLEGAL_STATE", "the operation cannot be performed in the present state", "")
-        elsewhere, self._stream = _device.stream_of(self._index) != self._stream, None
         try:
-            if elsewhere:
+            if _device.stream_of(self._index) != self._stream:
                 _device.give_up_capture(self._index)
                 raise RuntimeError(
                     "Capture must end on the same stream it began on.\n"
@@ -109,11 +108,13 @@ class CUDAGraph:
                 )
             self._executable, self.nodes = _device.end_capture(self._index)
         except BaseException:
-            _end(self._index, None, self._pool, self._number)
-            self._pool = self._number = None
+            if not _device.in_capture(self._stream):  # else it goes on: this thread may not end it
+                _end(self._index, None, self._pool, self._number)
+                self._stream = self._pool = self._number = None
+                _ended()
             raise
-        finally:
-            _ended()
+        self._stream = None
+        _ended()
 
     def instantiate(self):
         """Nothing to do: capture_end() leaves a graph that is ready."""
@@ -131,8 +132,8 @@ class CUDAGraph:
     def reset(self):
         """Forgets the recorded work and gives its memory back. What its kernels found wrong is raised at the next synchronisation."""
         if self._stream is not None:  # it is captured right now
-            self._stream = None
             _device.give_up_capture(self._index)
+            self._stream = None
             _ended()
         rest = self._index, self._executable, self._pool, self._number
         self._executable = self._draws = self._pool = self._number = None

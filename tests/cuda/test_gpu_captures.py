@@ -432,3 +432,48 @@ def test_eager_work_during_a_capture_holds_no_fault_records():
         thread.join()
     torch.cuda.synchronize(index)
     assert made[0].tolist() == [3.0]
+
+
+def test_a_capture_ends_on_the_thread_it_began_on():
+    """Another thread is told so, and the capture goes on: it is not forgotten while its stream still records."""
+    x, g, side, found = torch.ones(3, device="cuda"), torch.cuda.CUDAGraph(), torch.cuda.Stream(), []
+
+    def other():
+        for end in (g.capture_end, g.reset):
+            for stream in (torch.cuda.default_stream(), side):
+                with torch.cuda.stream(stream):
+                    try:
+                        end()
+                    except torch.AcceleratorError as error:
+                        found.append("908" in str(error))
+
+    torch.cuda.synchronize()
+    with torch.cuda.stream(side):
+        g.capture_begin()
+        y = x + 1
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        y = y * 2
+        g.capture_end()
+    assert found == [True] * 4
+    g.replay()
+    assert y.tolist() == [4.0] * 3
+
+
+def test_a_backward_step_that_may_not_go_to_a_captured_stream_leaves_the_streams_alone():
+    x, side, g = torch.ones(3, device="cuda", requires_grad=True), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    with torch.cuda.stream(side):
+        y = (x * 2).sum()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(side):
+        g.capture_begin(capture_error_mode="relaxed")
+    try:
+        with pytest.raises(torch.AcceleratorError, match="905"):
+            y.backward()
+        assert torch.cuda.current_stream() == torch.cuda.default_stream()
+        assert not torch.cuda.is_current_stream_capturing()
+    finally:
+        with torch.cuda.stream(side):
+            g.reset()
+    assert x.add(1).tolist() == [2.0] * 3
