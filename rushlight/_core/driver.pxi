@@ -206,6 +206,7 @@ cdef object forked():
 
 cdef int start_gpu(int place) except -1:
     """The first use of a GPU: its context and its default stream."""
+    global rl_context
     cdef Gpu* g = &_gpus[place - 1]
     cdef size_t total
     if place > _n_gpus:

@@ -46,12 +46,15 @@ def follow_stream(int index, recorded, dict met):
 
 def rejoin_streams(dict met):
     """Has all streams that were followed wait for the last one, and makes each GPU's first one current again."""
-    for index, streams in met.items():
-        last = stream_of(index)
-        for handle in streams:
-            if handle != last:
-                let_wait(index, handle)
-        set_stream_of(index, streams[0])
+    try:
+        for index, streams in met.items():
+            last = stream_of(index)
+            for handle in streams:
+                if handle != last:
+                    let_wait(index, handle)
+    finally:
+        for index, streams in met.items():
+            set_stream_of(index, streams[0])
 
 
 def stream_create(int index, int priority):
@@ -98,7 +101,7 @@ def stream_wait_event(int index, size_t handle, size_t event):
 
 
 def let_wait(int index, size_t handle):
-    """Makes another library's stream wait for what this thread's current stream has queued."""
+    """Makes another stream, of whatever GPU or library, wait for what this thread's current stream has queued."""
     cdef void* event
     use(index + 1)
     check(rl_driver.cuEventCreate(&event, 2))
@@ -120,6 +123,7 @@ def wait_for_stream(int index, size_t handle):
 def pointer_owner(size_t address):
     """The index of the GPU in whose memory an address lies."""
     cdef int ordinal
+    use_any()
     check(rl_driver.cuPointerGetAttribute(&ordinal, 9, <void*>address))
     return ordinal
 

@@ -6,6 +6,7 @@ Nothing is looked for before a program asks.
 
 import importlib
 import os
+import threading
 
 from .._core import callbacks
 from .._core import device as _device
@@ -18,6 +19,7 @@ DRIVER = "RUSHLIGHT_CUDA_DRIVER"
 _found = None  # (number of GPUs, what is missing)
 _started = False
 _connected = False  # do operators know what to do for other devices than the CPU?
+_starting = threading.RLock()  # held by the thread that starts: others wait until all is there, what it imports may ask again
 
 CURES = {
     "driver": (
@@ -68,12 +70,17 @@ def unavailable(name="cuda"):
 
 def start(name="cuda"):
     """Makes the GPUs usable; raises AssertionError where there are none."""
-    global _started
     if _started:
         return
-    if found()[1] is not None:
-        raise unavailable(name)
-    _started = True
+    with _starting:
+        if found()[1] is not None:
+            raise unavailable(name)
+        if not _started:
+            _start()
+
+
+def _start():
+    global _started
     from . import _kernels, _oom
 
     callbacks.register(error=error, fault=fault, out_of_memory=_oom.out_of_memory, accelerator_error=AcceleratorError)
@@ -85,6 +92,7 @@ def start(name="cuda"):
     start_meta()
     for family in ("pointwise_kernel", "rowwise_modes"):  # else the first kernel of each, cached or not, waits for its modules
         importlib.import_module(f"rushlight.codegen.cuda.{family}")
+    _started = True
 
 
 def start_meta():
@@ -92,13 +100,17 @@ def start_meta():
     global _connected
     if _connected:
         return
-    _connected = True
-    from . import _kernels
+    with _starting:
+        if _connected:
+            return
+        from . import _kernels
 
-    callbacks.register(
-        dense=_operator.dense, copy_elements=_operator.copy_elements, copy_bytes=_device.copy_storage, reduce_storage=_device.reduce_storage
-    )
-    _kernels.connect()
+        callbacks.register(
+            dense=_operator.dense, copy_elements=_operator.copy_elements, copy_bytes=_device.copy_storage,
+            reduce_storage=_device.reduce_storage,
+        )  # fmt: skip
+        _kernels.connect()
+        _connected = True
 
 
 def is_started():

@@ -124,10 +124,19 @@ class CUDAGraph:
         if self._executable is None:
             raise RuntimeError("Called CUDAGraph::replay without a preceding successful capture.")
         if self._draws.streams:
-            from .ops.random import begin
-
-            begin(self._draws)
+            self._begin_draws()
         _device.launch_graph(self._index, self._executable)
+
+    def _begin_draws(self):
+        """Tells the kernels of the next replay where their generators stand; on another GPU behind the last replay and before this one."""
+        from .ops.random import begin
+
+        others = {generator.device.index for generator in self._draws.streams} - {self._index}
+        for index in others:
+            _device.let_wait(self._index, _device.stream_of(index))
+        begin(self._draws)
+        for index in others:
+            _device.let_wait(index, _device.stream_of(self._index))
 
     def reset(self):
         """Forgets the recorded work and gives its memory back. What its kernels found wrong is raised at the next synchronisation."""

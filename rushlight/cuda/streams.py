@@ -107,11 +107,18 @@ class Stream:
         return hash((self.cuda_stream, self.device_index))
 
     def __enter__(self):
-        self._entered = [*getattr(self, "_entered", ()), StreamContext(self)]
-        return self._entered[-1].__enter__() or self
+        context = StreamContext(self)
+        context.__enter__()
+        entered = self.__dict__.setdefault("_entered", {})  # by thread: each comes back to what was current there
+        entered.setdefault(threading.get_ident(), []).append(context)
+        return self
 
     def __exit__(self, *error):
-        return self._entered.pop().__exit__(*error)
+        mine = self._entered[threading.get_ident()]
+        context = mine.pop()
+        if not mine:
+            del self._entered[threading.get_ident()]
+        return context.__exit__(*error)
 
     def __repr__(self):
         return f"<torch.cuda.Stream device={self.device} cuda_stream={self.cuda_stream:#x}>"

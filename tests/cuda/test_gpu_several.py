@@ -417,3 +417,41 @@ def test_modules_side_by_side():
     assert [f[0] for f in found] == [1, 0]
     with pytest.raises(ValueError, match=r"no[\s\S]*Caught ValueError in replica 1 on device 1\."):
         nn.parallel.parallel_apply([Where(), Where()], x, [{}, {"fail": True}], [0, 1])
+
+
+def test_a_graph_that_draws_on_another_gpu_waits_for_its_generator():
+    """What tells the captured kernels where the generator stands runs on that GPU, before the replay and behind the one before."""
+
+    def drawn(generator, out):
+        return out.uniform_(generator=generator)
+
+    plain, captured = (torch.Generator("cuda:1").manual_seed(3) for _ in range(2))
+    out, side, g = torch.zeros(4, device="cuda:1"), torch.cuda.Stream("cuda:1"), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize(1)
+    with torch.cuda.graph(g):
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            drawn(captured, out)
+        torch.cuda.current_stream().wait_stream(side)
+    for _ in range(3):
+        g.replay()
+        torch.cuda.synchronize(0)
+        assert out.tolist() == drawn(plain, torch.empty(4, device="cuda:1")).tolist()
+
+
+def test_streams_are_made_current_again_though_one_cannot_wait(monkeypatch):
+    from rushlight._core import device
+
+    sides = [torch.cuda.Stream(i) for i in range(2)]
+    x = data(2, requires_grad=True)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(sides[0]), torch.cuda.stream(sides[1]):
+        y = (x * 2).to("cuda:1").sum()
+
+    def fail(index, handle):
+        raise RuntimeError("no")
+
+    x.register_hook(lambda grad: monkeypatch.setattr(device, "let_wait", fail))  # the last that the pass calls
+    with pytest.raises(RuntimeError, match="no"):
+        y.backward()
+    assert [torch.cuda.current_stream(i) for i in range(2)] == [torch.cuda.default_stream(i) for i in range(2)]

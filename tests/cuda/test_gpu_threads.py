@@ -3,6 +3,8 @@
 Run by ``pytest --device cuda tests/cuda``.
 """
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -63,3 +65,60 @@ def test_pinned_memory_is_given_back_by_a_fresh_thread():
     torch.cuda.synchronize()
     elsewhere(torch.cuda.memory.empty_host_cache)
     assert torch.cuda.host_memory_stats()["cached_bytes.current"] == 0 and x[0].item() == 3
+
+
+FIRST_USE = """
+import sys, threading
+import rushlight as torch
+sys.setswitchinterval(1e-5)
+found, together = [], threading.Barrier(8)
+def use():
+    together.wait()
+    found.append((torch.ones(3, device=DEVICE).sum() * 2).cpu().item() if DEVICE == "cuda" else (torch.ones(3, device=DEVICE) * 2).shape)
+threads = [threading.Thread(target=use) for _ in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(len(found), set(found))
+"""
+
+
+@pytest.mark.parametrize("device, want", [("cuda", "8 {6.0}"), ("meta", "8 {torch.Size([3])}")])
+def test_threads_that_use_a_device_first_wait_until_it_is_there(device, want):
+    program = f"DEVICE = {device!r}\n{FIRST_USE}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, want), done.stderr[-2000:]
+
+
+def test_each_thread_leaves_a_stream_for_what_was_current_there():
+    """One stream object, entered by two threads that leave it in the order they came."""
+    side, own, found = torch.cuda.Stream(), torch.cuda.Stream(), {}
+    entered, both, left = (threading.Event() for _ in range(3))
+
+    def first():
+        with side:
+            entered.set()
+            both.wait(10)
+        found["first"] = torch.cuda.current_stream()
+        left.set()
+
+    def second():
+        torch.cuda.set_stream(own)
+        entered.wait(10)
+        with side:
+            both.set()
+            left.wait(10)
+        found["second"] = torch.cuda.current_stream()
+
+    threads = [threading.Thread(target=f) for f in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"first": torch.cuda.default_stream(), "second": own}
+
+
+def test_memory_of_others_is_taken_by_a_fresh_thread():
+    class Lent:
+        __cuda_array_interface__ = torch.arange(3.0, device="cuda").__cuda_array_interface__
+
+    assert elsewhere(lambda: torch.as_tensor(Lent(), device="cuda")).tolist() == [0.0, 1.0, 2.0]
