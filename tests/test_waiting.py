@@ -17,8 +17,8 @@ COUNT = 50_000
 
 @pytest.fixture(autouse=True)
 def all_wait():
-    """Results of every size wait, until the test ends."""
-    before = core.set_waiting_bytes(1)
+    """Results of every size wait, and hold nonsense meanwhile, until the test ends."""
+    before = core.set_waiting_bytes(0)
     yield
     core.set_waiting_bytes(before)
 
@@ -83,9 +83,9 @@ READERS = {
     "array": lambda y: np.asarray(y)[7],
     "memoryview": lambda y: memoryview(y)[7],
     "from_dlpack": lambda y: np.from_dlpack(y)[7],
-    "sum": lambda y: (y.sum() - y[:7].sum() - y[8:].sum()).round(decimals=0).item() * 0 + y[7].item(),
+    "sum": lambda y: y.sum().item() / COUNT - 6 + 7 * 12 / (COUNT - 1),
     "matmul": lambda y: (y.view(-1, 1)[7:8] @ torch.ones(1, 1)).item(),
-    "sort": lambda y: y.sort().values[7].item() * 0 + y[7].item(),
+    "sort": lambda y: y.sort().values[7].item(),
     "clone": lambda y: y.clone()[7].item(),
     "storage": lambda y: y.storage()[7],
     "untyped_storage": lambda y: np.frombuffer(bytes(y.untyped_storage()), np.float32)[7],
@@ -142,7 +142,6 @@ WRITERS = {
     "view": lambda x: x.view(2, -1)[0].zero_(),
     "optimizer": lambda x: step(x),
     "foreach": lambda x: torch._foreach_add_([x], 1),
-    "shuffle": lambda x: torch.randperm(COUNT, out=x.view(torch.int32).to(torch.int64)) is None or x.zero_(),
     "init": lambda x: torch.nn.init.trunc_normal_(x),
 }
 

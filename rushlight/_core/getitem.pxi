@@ -146,9 +146,9 @@ cdef object setitem(PyObject** args, Py_ssize_t n, tuple kwnames):
     return _callbacks["advanced_setitem"](t, keys, value)
 
 
-cdef Native _getitem = native("__getitem__", getitem, "__getitem__(input, key)\nIndexing: x[0], x[1:3, None], x[mask], x[index_tensor].")
-_getitem.lets_wait = True
-set_slot("__getitem__", _getitem)
+set_slot("__getitem__", looking("__getitem__", getitem,
+                               "__getitem__(input, key)\n"
+                               "Indexing: x[0], x[1:3, None], x[mask], x[index_tensor]."))
 set_slot("__setitem__", native("__setitem__", setitem,
                               "__setitem__(input, key, value)\n"
                               "Writing through an index: x[0] = 1, x[mask] = y."))

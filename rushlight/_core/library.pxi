@@ -461,6 +461,13 @@ cdef Native native(str name, native_t function, str doc):
     return op
 
 
+cdef Native looking(str name, native_t function, str doc):
+    """The same for an operator that gives a view and never reads an element: what waits may go on waiting (waiting.pxi)."""
+    cdef Native op = native(name, function, doc)
+    op.lets_wait = True
+    return op
+
+
 def refuse_leaf(target):
     """Raises if a target that is to be overwritten is a leaf, or a view of one: said before what is wrong with the other arguments."""
     if isinstance(target, Tensor):

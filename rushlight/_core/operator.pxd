@@ -38,6 +38,7 @@ cdef class Native(Operator):
     cdef object respelled(self, PyObject** args, Py_ssize_t n, tuple kwnames)
 
 cdef Native native(str name, native_t function, str doc)   # wraps a C function as an operator
+cdef Native looking(str name, native_t function, str doc)  # one that reads no element
 cdef int show_definitions_doc(cls) except -1               # for a class of operators that another module has
 
 # Argument binding for native operators: names, how many may be positional, defaults (Signature.required marks those without).

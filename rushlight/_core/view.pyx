@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from rushlight._core.device cimport element
-from rushlight._core.operator cimport (Native, Signature, broadcast_shape, check_overlap, check_writable, clone, contiguous, convert, copy_into, native, resolve, wrong_type)
+from rushlight._core.operator cimport (Native, Signature, broadcast_shape, check_overlap, check_writable, clone, contiguous, convert, copy_into, looking, native, resolve, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, differentiable, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *

@@ -303,13 +303,8 @@ def operators():
     return {op.__name__: op for op in _OPERATORS}
 
 
-# those that never copy
-cdef frozenset _LOOKS = frozenset([
-    "view", "transpose", "t", "permute", "expand", "squeeze", "unsqueeze", "select", "narrow", "slice", "diagonal", "unfold",
-])
-
 cdef list _OPERATORS = [
-    native("view", view_operator,
+    looking("view", view_operator,
         """view(input, *size, dtype=None)
         A view with another shape, one size of which may be -1, or of another ``dtype``: its elements are the same memory.
 
@@ -341,7 +336,7 @@ cdef list _OPERATORS = [
         >>> torch.tensor(7).flatten()
         tensor([7])
         """),
-    native("transpose", transpose_operator,
+    looking("transpose", transpose_operator,
         """transpose(input, dim0, dim1)
         A view with two dims swapped.
 
@@ -352,7 +347,7 @@ cdef list _OPERATORS = [
         >>> torch.ones(2, 3, 4).transpose(-1, 0).shape
         torch.Size([4, 3, 2])
         """),
-    native("t", t_operator,
+    looking("t", t_operator,
         """t(input)
         The transposed view of a matrix; vectors and numbers are returned as they are, more dims raise RuntimeError (see ``mT``).
 
@@ -360,14 +355,14 @@ cdef list _OPERATORS = [
         tensor([[1, 3],
                 [2, 4]])
         """),
-    native("permute", permute_call,
+    looking("permute", permute_call,
         """permute(input, *dims)
         A view with the dims in the order ``dims``: dim i of the result is dim ``dims[i]`` of ``input``.
 
         >>> torch.ones(2, 3, 4).permute(2, 0, 1).shape
         torch.Size([4, 2, 3])
         """),
-    native("expand", expand_operator,
+    looking("expand", expand_operator,
         """expand(input, *size, implicit=False)
         A view in which dims of size 1 are repeated without copying, and new leading dims appear; -1 keeps a size.
 
@@ -378,7 +373,7 @@ cdef list _OPERATORS = [
         >>> x.stride()
         (1, 0)
         """),
-    native("squeeze", squeeze_operator,
+    looking("squeeze", squeeze_operator,
         """squeeze(input, dim=None)
         A view without dims of size 1: all of them, or of those given (an int or a tuple) the ones whose size is 1.
 
@@ -386,7 +381,7 @@ cdef list _OPERATORS = [
         >>> x.squeeze().shape, x.squeeze(-1).shape, x.squeeze(1).shape
         (torch.Size([2]), torch.Size([1, 2]), torch.Size([1, 2, 1]))
         """),
-    native("unsqueeze", unsqueeze_operator,
+    looking("unsqueeze", unsqueeze_operator,
         """unsqueeze(input, dim)
         A view with a new dim of size 1 at the place ``dim``, which may be from ``-ndim - 1`` to ``ndim``.
 
@@ -394,14 +389,14 @@ cdef list _OPERATORS = [
         >>> x.unsqueeze(0).shape, x.unsqueeze(-1).shape
         (torch.Size([1, 3]), torch.Size([3, 1]))
         """),
-    native("select", select_operator,
+    looking("select", select_operator,
         """select(input, dim, index)
         A view of one position along a dim, which disappears: ``x.select(0, 2)`` is ``x[2]``.
 
         >>> torch.tensor([[1, 2, 3], [4, 5, 6]]).select(1, -1)
         tensor([3, 6])
         """),
-    native("narrow", narrow_operator,
+    looking("narrow", narrow_operator,
         """narrow(input, dim, start, length)
         A view of ``length`` positions of a dim from ``start`` on; a negative start counts from the end.
 
@@ -411,7 +406,7 @@ cdef list _OPERATORS = [
         tensor([[2, 3],
                 [5, 6]])
         """),
-    native("slice", slice_operator,
+    looking("slice", slice_operator,
         """slice(input, dim, start, end, step)
         A view of the positions ``start:end:step`` of a dim.
         """),
@@ -426,7 +421,7 @@ cdef list _OPERATORS = [
                 [1, 2, 3],
                 [2, 3, 4]])
         """),
-    native("diagonal", diagonal_operator,
+    looking("diagonal", diagonal_operator,
         """diagonal(input, offset=0, dim1=0, dim2=1)
         A view of the diagonal of two dims, which is put last; ``offset`` above the main one, or below if it is negative.
 
@@ -434,7 +429,7 @@ cdef list _OPERATORS = [
         >>> x.diagonal(), x.diagonal(1), x.diagonal(-1)
         (tensor([1, 5]), tensor([2, 6]), tensor([4]))
         """),
-    native("unfold", unfold_operator,
+    looking("unfold", unfold_operator,
         """unfold(input, dimension, size, step)
         A view of all windows of ``size`` positions along a dim, ``step`` apart; the window becomes the last dim.
 
@@ -475,7 +470,3 @@ cdef list _OPERATORS = [
         Converts to a dtype.
         """),
 ]
-
-cdef Native _operator
-for _operator in _OPERATORS:
-    _operator.lets_wait = _operator.__name__ in _LOOKS
