@@ -285,15 +285,40 @@ def test_layouts_and_tails(layout, t):
             same(backing, (a != b) if t == "b1" else a + b)
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_nothing_is_written_outside(stream):
-    address = cpu.pointwise(((E.input(0, "f32") + 1, "f32"),), ("f32",), "cc", stream)
+@pytest.mark.parametrize("stream, interleaved", itertools.product([False, True], repeat=2))
+def test_nothing_is_written_outside(stream, interleaved):
+    address = cpu.pointwise(((E.input(0, "f32") + 1, "f32"),), ("f32",), "cc", stream, interleaved)
     for n, start in itertools.product((0, 1, 15, 16, 17, 31, 32, 33, 63, 65, 130), (0, 1, 3)):
         memory = np.full((1, 256), 7, "f4")
         run_pointwise(address, [memory[:, 40 + start : 40 + start + n], np.zeros((1, n), "f4")])
         wanted = np.full((1, 256), 7, "f4")
         wanted[:, 40 + start : 40 + start + n] = 1
         same(memory, wanted)
+
+
+SIDE_BY_SIDE = {
+    "f32": lambda x, y: f.tanh(x * y) + f.exp(y), "f64": lambda x, y: f.sigmoid(x) * y, "bf16": lambda x, y: f.erf(x) - f.log(y),
+    "b1": lambda x, y: x & ~y, "i64": lambda x, y: x * y - 1, "u8": lambda x, y: f.maximum(x, y), "c64": lambda x, y: f.exp(x) * y,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ["ccc", "ccs", "csc", "vcc", "ccv", "css"])
+@pytest.mark.parametrize("t", SIDE_BY_SIDE)
+def test_vectors_side_by_side_give_the_same_bits(t, layout):
+    """Vectors that are computed together in long rows, in lengths around that of such a step; with results in and around the caches."""
+    made = SIDE_BY_SIDE[t](E.input(0, ty.opmath(t)), E.input(1, ty.opmath(t)))
+    kernels = [cpu.pointwise(((made, t),), (t, t), layout, *flags) for flags in itertools.product([False, True], repeat=2)]
+    for n in [*range(1, 20), 31, 63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 300, 1000]:
+        given = [sample("f32" if t == "bf16" else t, (3, n), seed) for seed in (1, 2)]
+        if t == "bf16":
+            given = [(x.view("u4") >> 16).astype("u2") for x in given]
+        results = []
+        for address in kernels:
+            a, b = (laid_out(x, how) for x, how in zip(given, layout[1:], strict=True))
+            backing = laid_out(np.zeros_like(a), layout[0])
+            run_pointwise(address, [backing, a, b])
+            results.append(backing.tobytes())
+        assert len(set(results)) == 1, n
 
 
 def test_unaligned_addresses():

@@ -1,7 +1,7 @@
 # A Program is an operator's definition traced for one set of types: expressions, and the kernels compiled from them so far.
 # Included by operator.pyx.
 
-cdef object _compile_kernel = None      # (program, layout letters, stream) -> address; set by rushlight.ops._define
+cdef object _compile_kernel = None      # (program, layout letters, stream, long) -> address; set by rushlight.ops._define
 cdef object _trace = None               # (operator, pattern, dtype code) -> Program
 cdef object _differentiate = None       # (program, mask) -> Gradient
 
@@ -10,6 +10,17 @@ def set_compiler(trace, kernel, differentiate):
     """Registers the Python side that is asked when a program, kernel or gradient is missing."""
     global _trace, _compile_kernel, _differentiate
     _trace, _compile_kernel, _differentiate = trace, kernel, differentiate
+
+
+# A kernel is found by two bits for each operand, how it lies along the inner dim, and these.
+cdef uint64_t STREAMED = <uint64_t>1 << 62     # it writes around the caches
+cdef uint64_t LONG = <uint64_t>1 << 61         # its rows are worth several vectors at a time
+cdef enum:
+    LEAST_LONG = 2048
+
+
+cdef inline uint64_t long_rows(int64_t length) noexcept:
+    return LONG if length >= LEAST_LONG else 0
 
 
 cdef class Program:
@@ -62,7 +73,7 @@ cdef class Program:
         address = self.kernels.get(key)
         if address is None:
             letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(self.n_out + self.n_in)])
-            address = _compile_kernel(self, letters, bool(key >> 62))
+            address = _compile_kernel(self, letters, bool(key & STREAMED), bool(key & LONG))
             self.kernels[key] = address
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
@@ -70,7 +81,7 @@ cdef class Program:
 
     cdef LoadedKernel device_kernel(self, uint64_t layout, int rank, bint wide, int place):
         """layout: two bits for each operand: c, s, v, n."""
-        cdef uint64_t key = layout | <uint64_t>rank << 40 | <uint64_t>wide << 47 | <uint64_t>place << 48
+        cdef uint64_t key = layout | <uint64_t>rank << 48 | <uint64_t>wide << 55 | <uint64_t>place << 56
         cdef object kernel
         if key == self.last_device_key and self.last_device_kernel is not None:
             return self.last_device_kernel
@@ -307,11 +318,12 @@ cdef int run_or_wait(Program p, Operand* operands, list outputs, bint given, bin
         key = _layout(&loop, p.itemsize)
     if place:
         return run_on_device(p, &loop, operands, key, place)
+    key |= long_rows(loop.size[0])
     if may_wait and left_waiting(p, &loop, operands, <Tensor>outputs[0], key, held):
         return 0
     catch_up()
     if not given and _exceeds_caches(p, operands, (<Tensor>outputs[0]).count):
-        key |= <uint64_t>1 << 62
+        key |= STREAMED
     if p.moves and loop.ndim > 1 and _turn(&loop, p.itemsize[0]):
         loop.kernel = _moving_kernel(False, 8 * p.itemsize[0])
     elif p.moves and loop.stride[0][0] == p.itemsize[0] and loop.stride[1][0] == -p.itemsize[0] and loop.size[0] > 1:
@@ -350,7 +362,7 @@ cdef Tensor run_dense(Program p, Operand* operands):
         return None
     t = empty(p.codes[0], first.ndim, first.sizes)
     ptr[0], inner[0], outer[0] = t.address, p.itemsize[0], 0
-    p.kernel(key)(ptr, inner, outer, t.count, 1)
+    p.kernel(key | long_rows(t.count))(ptr, inner, outer, t.count, 1)
     return t
 
 

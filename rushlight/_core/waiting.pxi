@@ -99,7 +99,7 @@ cdef bint left_waiting(Program p, Loop* loop, Operand* operands, Tensor out, uin
             return False
         if t.memory.waits:
             joins = joins and out.count == _elements and _lies_alike(p, loop, i, t)
-    kernel = p.kernel(key | <uint64_t>_exceeds_caches(p, operands, out.count) << 62)
+    kernel = p.kernel(key | (STREAMED if _exceeds_caches(p, operands, out.count) else 0))
     for i in range(1, 1 + p.n_in):
         if operands[i - 1].tensor != NULL and (<Tensor>operands[i - 1].tensor).memory.waits:
             d = (<Tensor>operands[i - 1].tensor).memory.waits - 1

@@ -6,14 +6,15 @@ from .outputs import Output, described, lowered_outputs
 _addresses = {}  # entry name -> address; kernels stay loaded
 
 
-def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
+def pointwise(outputs, inputs, layout, stream=False, interleaved=False, name="pointwise"):
     """The address of the kernel that computes ``outputs`` element by element.
 
     outputs: tuple of ``(Expr, store type)``; also ``(Expr, store type, kind)`` or ``(Expr, store type, kind, offset)``
         with kind "set" or "add" (to what is there, in the order of the elements) and an i64 expression of a byte
         offset; of kind "segment", the only output is sums of segments of rows (segments.py).
     inputs: tuple of load types. layout: ``c``, ``s`` or ``v`` for each operand, outputs first.
-    stream: write with non-temporal stores. name: the operator's, for profilers and debug output.
+    stream: write with non-temporal stores. interleaved: compute several vectors side by side, for long rows. name: the operator's, for
+        profilers and debug output.
     """
     outputs = [Output(*o) for o in outputs]
 
@@ -25,9 +26,9 @@ def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
         stored = [(unrounded(value, type, inputs) if kind == "set" else value, type, kind, offset)
                   for value, type, kind, offset in lowered_outputs(outputs)]  # fmt: skip
         nest = Segments if outputs[0].kind == "segment" else Pointwise
-        return nest(stored, inputs, layout, stream).write(symbol)
+        return nest(stored, inputs, layout, stream, interleaved).write(symbol)
 
-    return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream)), write)
+    return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream), bool(interleaved)), write)
 
 
 def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):

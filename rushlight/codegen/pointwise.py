@@ -5,6 +5,9 @@
         for i in range(0, n0 // W * W, W):    whole vectors, nothing masked
         if n0 % W:                            one vector more, masked
 
+Where rows are long and each result follows from the one before (an exponential is a chain of a dozen), a processor would wait most of
+the time: there the first loop takes several vectors at a time, and another of one vector what is left of them.
+
 Exact aliasing of an input and an output is sound: each vector is read before it is written.
 """
 
@@ -19,6 +22,7 @@ from .text import LLVM_TYPE, Function, vector
 
 PARAMETERS = "ptr %ptr, ptr %stride0, ptr %stride1, i64 %n0, i64 %n1"
 _SMALL = 16  # graphs of at most so many nodes get two registers' worth of elements in a vector
+_SIDE_BY_SIDE = 4  # registers' worth of elements that are computed together in long rows
 
 
 class Store:
@@ -64,7 +68,7 @@ def load_operands(fn, operands, arrays):
 class Pointwise:
     """Writes one kernel."""
 
-    def __init__(self, outputs, inputs, layout, stream):
+    def __init__(self, outputs, inputs, layout, stream, interleaved=False):
         self.outputs = [Store(*o) for o in outputs]
         self.inputs, self.layout = inputs, layout
         self.types = [o.type for o in self.outputs] + list(inputs)
@@ -75,6 +79,7 @@ class Pointwise:
         self.summed = [k for k in range(len(outputs)) if self._sums(k)]
         self.streamed = [k for k in range(len(outputs)) if self._streams(k)] if stream and host().x86 else []
         self.lanes = self._lanes()
+        self.wide = self._wide() if interleaved else self.lanes
         self.fn = Function()
 
     def _letter(self, position):
@@ -127,6 +132,13 @@ class Pointwise:
         near = any(n.op == "near" for n in moving)
         return 2 * lanes if len(self.graph) <= _SMALL and bits >= 16 and not near else lanes
 
+    def _wide(self):
+        """How many elements the first loop takes at a time, where chains of operations are to run side by side."""
+        jumps = self.offsets or any(n.op == "load" for n in self.graph)
+        if self.lanes == 1 or jumps or self.summed or "v" in self.layout:
+            return self.lanes
+        return max(self.lanes, _SIDE_BY_SIDE * host().vector_bits // widest(self.graph, self.types))
+
     # -- the kernel --
 
     def write(self, name):
@@ -150,7 +162,7 @@ class Pointwise:
     def _nest(self, whole):
         """All rows; ``whole``: how many elements of each make whole vectors."""
         with self._rows():
-            self.uniform = self._uniform_values()
+            self.uniform = {lanes: self._uniform_values(lanes) for lanes in {self.lanes, self.wide}}
             self._start_sums()
             self._main(whole)
             if self.lanes > 1:
@@ -176,16 +188,16 @@ class Pointwise:
         one = first(self.fn, self.lanes, value, node.type)
         return one if node.type == "i64" else self.fn.emit(f"sext {node.type} {one} to i64")
 
-    def _uniform_values(self):
+    def _uniform_values(self, lanes):
         """What is the same along the row, loaded and computed once."""
-        access = Access(self.fn, self.lanes)
+        access = Access(self.fn, lanes)
 
         def leaf(node, offset=None):
             k = len(self.outputs) + position_of(node)
             address = self.rows[k] if offset is None else advance(self.fn, self.rows[k], self.distance(node.args[0], offset))
             return access.read(Place(address, "s", self.types[k]), node.type, part_of(node))
 
-        machine = Machine(self.fn, self.lanes, leaf)
+        machine = Machine(self.fn, lanes, leaf)
         machine.evaluate([n for n in self.graph if n not in self.varying])
         return machine.values
 
@@ -216,40 +228,43 @@ class Pointwise:
                 total = machine.sum(total, machine.shuffle(total, t, [(i + half) % self.lanes for i in range(self.lanes)]), t)
             address = self.rows[k]
             if store.offset is not None:
-                address = advance(self.fn, address, self.distance(store.offset, self.uniform[store.offset]))
+                address = advance(self.fn, address, self.distance(store.offset, self.uniform[self.lanes][store.offset]))
             one = self.fn.emit(f"shufflevector {kind} {total}, {kind} poison, <1 x i32> zeroinitializer")
             Access(self.fn, 1).write(Place(address, "c", store.type), [one], [t], Machine(self.fn, 1, None).sum)
 
     def _main(self, whole):
+        fn, start = self.fn, "0"
+        if self.streamed or self.wide > self.lanes:
+            start, align = self._start_of_rest(whole)
+            with fn.loop("0", start, self.wide) as i:
+                Body(self, i, Access(fn, self.wide, stream_align=align)).write()
+        with fn.loop(start, whole, self.lanes) as i:
+            Body(self, i, Access(fn, self.lanes)).write()
+
+    def _start_of_rest(self, whole):
+        """How many elements the first of two loops takes, and how their results are aligned: non-temporal stores need it to be."""
         fn = self.fn
+        start = whole if self.wide == self.lanes else fn.emit(f"and i64 %n0, {-self.wide}")
         if not self.streamed:
-            with fn.loop("0", whole, self.lanes) as i:
-                Body(self, i, Access(fn, self.lanes)).write()
-            return
-        # Non-temporal stores need aligned addresses: two loops, of which one runs.
-        align = host().vector_bits // 8
-        joined = "0"
+            return start, None
+        align, joined = host().vector_bits // 8, "0"
         for k in self.streamed:
             joined = fn.emit(f"or i64 {joined}, {fn.emit(f'ptrtoint ptr {self.rows[k]} to i64')}")
         aligned = fn.emit(f"icmp eq i64 {fn.emit(f'and i64 {joined}, {align - 1}')}, 0")
-        streaming = fn.emit(f"select i1 {aligned}, i64 {whole}, i64 0")
-        with fn.loop("0", streaming, self.lanes) as i:
-            Body(self, i, Access(fn, self.lanes, stream_align=align)).write()
-        with fn.loop(streaming, whole, self.lanes) as i:
-            Body(self, i, Access(fn, self.lanes)).write()
+        return fn.emit(f"select i1 {aligned}, i64 {start}, i64 0"), align
 
 
 class Body:
     """One vector's worth of elements, from element ``i`` of the row on."""
 
     def __init__(self, kernel, i, access):
-        self.kernel, self.fn, self.lanes = kernel, kernel.fn, kernel.lanes
+        self.kernel, self.fn, self.lanes = kernel, kernel.fn, access.lanes
         self.i, self.access = i, access
         self.places = {}
 
     def machine(self):
         """What evaluated the graph: all values, by node."""
-        machine = Machine(self.fn, self.lanes, self._leaf, dict(self.kernel.uniform))
+        machine = Machine(self.fn, self.lanes, self._leaf, dict(self.kernel.uniform[self.lanes]))
         machine.evaluate(self.kernel.roots)
         return machine
 

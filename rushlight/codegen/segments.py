@@ -50,7 +50,7 @@ class Segments(Pointwise):
             fn.do(f"store {kind} zeroinitializer, ptr {total}")
         with fn.loop(begin, end) as row:
             self.rows = [target, *(advance(fn, f"%base{k}", fn.int("mul nsw", row, f"%outer{k}")) for k in range(1, len(self.types)))]
-            self.uniform = self._uniform_values()
+            self.uniform = {self.lanes: self._uniform_values(self.lanes)}
             for column, total in zip(columns, sums):
                 machine = Body(self, column, access).machine()
                 so_far = fn.emit(f"load {kind}, ptr {total}")

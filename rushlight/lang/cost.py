@@ -5,6 +5,8 @@ Costs are in sums of float32 that lie in a cache, measured on Zen 4 with 512-bit
 long: vectors hold half as many, and polynomials are longer.
 """
 
+from .expr import topological
+
 _COSTS = {
     1: "div sqrt reduce",
     2: "exp exp2 expm1 log log2 log10 log1p tanh erf sigmoid rsqrt atan hypot cbrt",
@@ -21,6 +23,7 @@ _COSTS = {
 }
 _COST = {name: cost for cost, names in _COSTS.items() for name in names.split()}
 _WIDE = frozenset(["f64", "i64", "u64"])
+_BRANCHING = frozenset("sin cos tan pow erfinv lgamma digamma polygamma zeta".split())
 
 
 def cost(roots):
@@ -40,3 +43,15 @@ def cost(roots):
         waiting.extend(node.args)
         total += _COST.get(node.op, 0) * (3 if node.type in _WIDE else 1)
     return max(total, 1)
+
+
+def interleaves(roots):
+    """Is it worth computing several vectors of long rows side by side? A few sums wait for memory; of what branches, or is long by itself,
+    the processor finds enough to do.
+
+    >>> from rushlight.lang.expr import input, make
+    >>> x = input(0, "f32")
+    >>> interleaves([x + x]), interleaves([make("exp", (x,), "f32")]), interleaves([make("lgamma", (x,), "f32")])
+    (False, True, False)
+    """
+    return 2 <= cost(roots) <= 24 and not any(node.op in _BRANCHING for node in topological(roots))

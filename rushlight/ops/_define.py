@@ -462,12 +462,15 @@ def partial_types(program):
 # -- kernels --
 
 
-def compile_kernel(program, letters, stream):
-    """The address of a kernel of a pointwise program."""
+def compile_kernel(program, letters, stream, long):
+    """The address of a kernel of a pointwise program; long: for rows worth several vectors at a time."""
     from ..codegen import cpu
+    from ..lang.cost import interleaves
 
-    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(_simplified(program), program.out_codes))
-    return cpu.pointwise(outputs, tuple(ty.NAMES[c] for c in program.in_codes), letters, stream, name=program.name)
+    roots = _simplified(program)
+    outputs = tuple((e, ty.NAMES[c]) for e, c in zip(roots, program.out_codes))
+    inputs = tuple(ty.NAMES[c] for c in program.in_codes)
+    return cpu.pointwise(outputs, inputs, letters, stream, long and interleaves(roots), name=program.name)
 
 
 def compile_row_kernel(program, letters, mode, stage, stream):
