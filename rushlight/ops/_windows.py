@@ -7,7 +7,7 @@ from .._core import indexing as core
 from .._core import tensor as _tensor
 from ..lang import expr as ex
 from ..lang import types as ty
-from . import creation, movement, shape
+from . import creation, padding, shape
 from ._format import empty_beside, is_channels_last
 from ._indexed import KINDS, MOVED_AS
 
@@ -165,7 +165,7 @@ def around(x, margins, value):
     if not any(a or b for a, b in margins):
         return x
     if x.numel() > FEW or x.dtype.is_complex:
-        return movement.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
+        return padding.constant_pad_nd(x, [a for pair in reversed(margins) for a in pair], value)
     lead = x.ndim - len(margins)
     out = empty_beside(x, (*x.shape[:lead], *(n + a + b for n, (a, b) in zip(x.shape[lead:], margins))))
     run(filled, (value,), out)

@@ -16,7 +16,7 @@ from .._core.tape import is_grad_enabled
 from ..lang import expr as ex
 from ..lang import functions as fn
 from ..lang import types as ty
-from . import arithmetic, comparison, creation, elementary, gather, joining, masks, movement, reduction, shape, statistics
+from . import arithmetic, comparison, creation, elementary, gather, joining, masks, padding, reduction, shape, statistics
 from ._define import library
 from ._windows import kind_of
 
@@ -64,7 +64,7 @@ def _row(x, t, start, count):
 def _ways(emitted, skips):
     """a for all frames, the two more states in front: (T, N, W + 2)."""
     frames, batch, width = emitted.shape
-    emitted, skips = (movement.constant_pad_nd(x, (2, 0), -math.inf) for x in (emitted, skips))
+    emitted, skips = (padding.constant_pad_nd(x, (2, 0), -math.inf) for x in (emitted, skips))
     a = creation.full(tuple(emitted.shape), -math.inf, dtype=emitted.dtype, device=emitted.device)
     first = slice(2, 2 + min(2, width))
     shape.copy_(a[0, :, first], emitted[0, :, first])
@@ -124,11 +124,11 @@ def _gradient(grad, log_probs, states, skips, lengths, final, results):
     last, ends = _ends(a, lengths, final)
     slopes = creation.zeros(tuple(a.shape), dtype=a.dtype, device=a.device)  # of state s in place s, two behind a's
     at_ends = _at_ends(gather.gather(a[last], 1, ends), likelihood)
-    slopes[last] = movement.constant_pad_nd(gather.scatter(slopes[0], 1, ends, at_ends), (-2, 2))
+    slopes[last] = padding.constant_pad_nd(gather.scatter(slopes[0], 1, ends, at_ends), (-2, 2))
     if frames > 1:
         back, count, step = frames - 2, batch * (width + 2) - 2, a.stride(0)
-        through = movement.constant_pad_nd(arithmetic.sub(a[..., 2:], emitted), (0, 2), -math.inf)
-        skip = shape.narrow(shape.reshape(movement.constant_pad_nd(skips, (0, 2)), (-1,)), 0, 2, count)
+        through = padding.constant_pad_nd(arithmetic.sub(a[..., 2:], emitted), (0, 2), -math.inf)
+        skip = shape.narrow(shape.reshape(padding.constant_pad_nd(skips, (0, 2)), (-1,)), 0, 2, count)
         here = _row(slopes, back, 0, count)
         after, through = ([_row(x, back + 1, k, count) for k in range(3)] for x in (slopes, through))
         parts = here, here, *after, _row(a, back, 2, count), *through, skip
@@ -159,11 +159,11 @@ def _composed_gradient(grad, log_probs, states, skips, lengths, final):
         ways = [a[-1], _moved(a[-1], 1, _NEVER), arithmetic.add(_moved(a[-1], 2, _NEVER), skips)]
         a.append(comparison.clamp(arithmetic.add(statistics.logsumexp(joining.stack(ways), 0), emitted[t]), _NEVER))
     last, ends = _ends(a[0].unsqueeze(0), lengths, final)
-    in_ends = gather.gather(movement.constant_pad_nd(joining.stack(a), (2, 0), _NEVER)[last], 1, ends)
+    in_ends = gather.gather(padding.constant_pad_nd(joining.stack(a), (2, 0), _NEVER)[last], 1, ends)
     likelihood = statistics.logsumexp(in_ends, 1)
     at_ends = _at_ends(in_ends, masks.where(comparison.gt(likelihood, _NEVER / 2), likelihood, -math.inf))
     at_ends = arithmetic.mul(at_ends, shape.unsqueeze(grad, 1))
-    at_ends = movement.constant_pad_nd(gather.scatter(movement.constant_pad_nd(emitted[0] * 0, (2, 0)), 1, ends, at_ends), (-2, 0))
+    at_ends = padding.constant_pad_nd(gather.scatter(padding.constant_pad_nd(emitted[0] * 0, (2, 0)), 1, ends, at_ends), (-2, 0))
     slopes = []
     for t in reversed(range(frames)):
         here = masks.where(shape.unsqueeze(comparison.eq(last[0], t), 1), at_ends, 0.0)
@@ -178,4 +178,4 @@ def _composed_gradient(grad, log_probs, states, skips, lengths, final):
 
 def _moved(x, places, value):
     """x moved along the last dim, ``value`` in front of or behind it."""
-    return movement.constant_pad_nd(x, (places, -places), value)
+    return padding.constant_pad_nd(x, (places, -places), value)

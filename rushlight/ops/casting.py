@@ -581,20 +581,3 @@ def _view_dtype(input, dtype):
 
 
 callbacks.register(view_dtype=lambda x, kind: _view_dtype(x, {float: _names["float64"], int: _names["int64"]}.get(kind, kind)))
-
-
-# -- what kind of tensor it is: one kind here --
-
-
-def _attribute(name, value, about):
-    def get(input):
-        return value
-    example = f">>> torch.ones(2).{name} is {value!r}\nTrue" if value is None else f">>> torch.ones(2).{name}\n{value!r}"
-    _tensor.add_method(name, property(get, doc=f"{about}\n\n{example}"))
-
-
-_attribute("layout", LAYOUTS["strided"], "Every tensor is strided.")
-for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_nested", "is_ipu", "is_vulkan",
-              "is_xla", "is_maia", "is_mtia", "volatile"):
-    _attribute(_name, False, "False: tensors are dense, on the CPU or a GPU.")
-_attribute("name", None, "Always None, as PyTorch's.")

@@ -13,7 +13,7 @@ from .._core import tensor as _tensor
 from .._core.operator import c_name, dtype_name
 from ..lang import expr as ex
 from ..lang import types as ty
-from . import arithmetic, contraction, creation, movement, reduction, shape
+from . import arithmetic, contraction, creation, padding, reduction, shape
 from ._define import integer, library, planned, refuse
 from ._format import empty_beside, is_channels_last
 from ._windows import Windows, run
@@ -313,7 +313,7 @@ def _run(x, rows, bias, out, steps, offsets, groups):
     for on_tiles in tried:
         short = -channels % core.pair(x.dtype.code, on_tiles)
         narrow = not on_tiles and core.is_narrow(x.dtype.code, outputs // groups, pixels)
-        weight = shape.contiguous(movement.constant_pad_nd(rows, [0, short]) if short else rows)
+        weight = shape.contiguous(padding.constant_pad_nd(rows, [0, short]) if short else rows)
         if core.correlate(image, weight, bias, out, tuple(steps[:2]), (offsets[0], offsets[1], along), numbers, groups,
                           _pack_lanes(x.dtype.code, on_tiles, narrow), on_tiles):  # fmt: skip
             return
@@ -467,7 +467,7 @@ def _weight_sums(x, grad, window, steps, edges, gaps, groups):
     channels, outputs = x.shape[1] // groups, grad.shape[1]
     pad, sources, length = _reading(tuple(x.shape), tuple(grad.shape[2:]), window, steps, edges, gaps, groups)
     last = shape.permute(x, (0, 2, 3, 4, 1))
-    last = movement.constant_pad_nd(last, pad) if pad else shape.contiguous(last)
+    last = padding.constant_pad_nd(last, pad) if pad else shape.contiguous(last)
     product = grad.dtype.code, outputs // groups, len(sources) * length
     sums = creation.empty((max(outputs, core.panel_rows(*product)), math.prod(window), channels), dtype=grad.dtype, device=grad.device)
     out = shape.narrow(sums, 0, 0, outputs)

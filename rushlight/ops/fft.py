@@ -11,7 +11,7 @@ import warnings
 from .._core import fourier as core
 from .._core import tensor as _tensor
 from ..lang import functions as fn
-from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, reduction, shape
+from . import _fourier, arithmetic, casting, creation, exchange, joining, movement, padding, reduction, shape
 from ._define import composite, integer, integers, library, planned, pointwise, taped_as
 from ._outputs import Rule, converted
 from .index import title
@@ -77,7 +77,7 @@ def _resized(x, dim, n):
     have = x.shape[dim]
     if n <= have:
         return x if n == have else shape.narrow(x, dim, 0, n)
-    return movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - have])
+    return padding.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - have])
 
 
 def _scale(norm, forward, count):
@@ -414,7 +414,7 @@ def _window(window, win_length, n_fft, like):
     if window is None:
         window = creation.ones(win_length, dtype=like.dtype, device=like.device)
     left = (n_fft - win_length) // 2
-    return movement.constant_pad_nd(window, [left, n_fft - win_length - left]) if win_length < n_fft else window
+    return padding.constant_pad_nd(window, [left, n_fft - win_length - left]) if win_length < n_fft else window
 
 
 def _call_text(name, input, window, **settings):
@@ -448,7 +448,7 @@ def _padded(x, p, mode):
     """``x`` with ``p`` more samples at both ends of the last dim."""
     n = x.shape[-1]
     if mode == "constant":
-        return movement.constant_pad_nd(x, [p, p])
+        return padding.constant_pad_nd(x, [p, p])
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     check_repeatable(x, mode, 1)

@@ -504,3 +504,21 @@ def get_device(input):
     -1
     """
     return input.get_device()
+
+
+# -- what kind of tensor it is: one kind here --
+
+
+def _attribute(name, value, about):
+    def get(input):
+        return value
+
+    example = f">>> torch.ones(2).{name} is {value!r}\nTrue" if value is None else f">>> torch.ones(2).{name}\n{value!r}"
+    add_method(name, property(get, doc=f"{about}\n\n{example}"))
+
+
+_attribute("layout", casting.LAYOUTS["strided"], "Every tensor is strided.")
+for _name in ("is_sparse", "is_sparse_csr", "is_quantized", "is_mkldnn", "is_mps", "is_xpu", "is_nested", "is_ipu", "is_vulkan",
+              "is_xla", "is_maia", "is_mtia", "volatile"):
+    _attribute(_name, False, "False: tensors are dense, on the CPU or a GPU.")
+_attribute("name", None, "Always None, as PyTorch's.")

@@ -5,7 +5,7 @@ Householder reflectors.
 import itertools
 
 from .. import return_types
-from . import casting, comparison, creation, joining, movement, reduction, shape
+from . import casting, comparison, creation, joining, padding, reduction, shape
 from . import linalg_lapack as lapack
 from ._define import composite, library
 from ._outputs import exact
@@ -91,9 +91,9 @@ def _(grads, shapes):
     m, n = shapes[0][-2:]
     k = min(m, n)
     of_l, of_u = grads
-    parts = [] if of_l is None else [movement.constant_pad_nd(lower(of_l, -1), [0, n - k])]
+    parts = [] if of_l is None else [padding.constant_pad_nd(lower(of_l, -1), [0, n - k])]
     if of_u is not None:
-        parts.append(movement.constant_pad_nd(upper(of_u), [0, 0, 0, m - k]))
+        parts.append(padding.constant_pad_nd(upper(of_u), [0, 0, 0, m - k]))
     return sum(parts[1:], parts[0]) if parts else None
 
 

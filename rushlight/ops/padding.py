@@ -1,4 +1,5 @@
-"""Padding with the input's own elements: the middle is one copy, and what lies around it is copied from there, dim after dim."""
+"""Padding: with a number, and with the input's own elements, where the middle is one copy and what lies around it is copied from there, dim
+after dim."""
 
 from .._core import movement as core
 from .._core import tensor as _tensor
@@ -7,6 +8,80 @@ from ._define import library
 from ._format import empty_beside, is_channels_last
 
 _bool = _tensor.dtypes()["bool"]
+
+
+# -- with a number --
+
+
+@library(differentiable="input", where="function", keeps_format=True, batch="leading")
+def constant_pad_nd(input, pad, value=0):
+    """``input`` with elements of ``value`` put around the last dims: ``pad`` is (last left, last right, second last
+    left, ...).
+
+    Negative amounts cut. Raises RuntimeError where nothing at all would be left of a dim.
+
+    >>> torch.constant_pad_nd(torch.tensor([[1, 2], [3, 4]]), (1, 0, -1, 1), 9)
+    tensor([[9, 3, 4],
+            [9, 9, 9]])
+    """
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) // 2 > input.ndim:
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while the input has {input.ndim} dimensions."
+        )
+    sizes, inner = list(input.shape), []
+    for i in range(len(pad) // 2):
+        before, after, dim = pad[2 * i], pad[2 * i + 1], input.ndim - 1 - i
+        input = _cut(input, dim, before, after)
+        sizes[dim] = input.shape[dim] + max(before, 0) + max(after, 0)
+        inner.append((dim, max(before, 0), input.shape[dim]))
+    out = middle = empty_beside(input, sizes)
+    alone = input.numel() >= _WORTH_A_BORDER
+    if not alone:
+        shape.copy_(out, value)
+    for dim, start, n in inner:
+        if alone:
+            _fill_border(middle, dim, start, n, value)
+        middle = shape.narrow(middle, dim, start, n)
+    shape.copy_(middle, input)
+    return out
+
+
+_WORTH_A_BORDER = 1 << 15
+"""Elements from which on filling only what lies around them takes less time than filling all."""
+
+
+def _fill_border(x, dim, start, n, value):
+    """``value`` before and after the ``n`` places from ``start`` on of a dim."""
+    for first, end in ((0, start), (start + n, x.shape[dim])):
+        if first < end:
+            shape.copy_(shape.narrow(x, dim, first, end - first), value)
+
+
+def _cut(input, dim, before, after):
+    """Without the elements that negative padding takes away."""
+    if before >= 0 and after >= 0:
+        return input
+    kept = input.shape[dim] + min(before, 0) + min(after, 0)
+    if kept < 0:
+        raise RuntimeError(
+            "narrow(): length must be non-negative.\n"
+            f"  Padding ({before}, {after}) removes more than the {input.shape[dim]} elements of dimension {dim}."
+        )
+    return shape.narrow(input, dim, max(-before, 0), kept)
+
+
+constant_pad_nd.quick = core.quick["pad"]
+
+
+@constant_pad_nd.backward_of
+def _(grad, pad):
+    return constant_pad_nd(grad, [-p for p in pad])
+
+
+# -- with what is there --
 
 
 def check_repeatable(input, mode, rank):

@@ -3,7 +3,7 @@
 import warnings
 
 from .._core import tensor as _tensor
-from . import arithmetic, casting, comparison, creation, elementary, movement, reduction, shape
+from . import arithmetic, casting, comparison, creation, elementary, padding, reduction, shape
 from ._define import composite, integer, integers
 from ._outputs import converted, exact, meets, sharing, together
 
@@ -292,7 +292,7 @@ def _xor_along(x, dim):
     n = 1
     while n < x.shape[dim]:
         n *= 2
-    x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - x.shape[dim]])
+    x = padding.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - dim) + [0, n - x.shape[dim]])
     while n > 1:
         n //= 2
         x = comparison.bitwise_xor(shape.narrow(x, dim, 0, n), shape.narrow(x, dim, n, n))
