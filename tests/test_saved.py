@@ -160,3 +160,15 @@ def test_the_error_names_the_operator_and_the_versions():
     y.add_(1)
     with pytest.raises(RuntimeError, match=r"which is output 0 of Add, is at version 1; expected version 0 instead"):
         z.sum().backward()
+
+
+@pytest.mark.parametrize("formula", ["a * b", "a / b", "torch.atan2(a, b)", "torch.hypot(a, b)", "torch.lerp(a, b, c)", "torch.addcmul(c, a, b)"])
+def test_hooks_find_operands_in_pytorchs_order(formula):
+    packed = {}
+    for library in (torch, rl):
+        found = packed[library] = []
+        a, b, c = (library.full((2,), value, requires_grad=True) for value in (1.0, 2.0, 3.0))
+        with library.autograd.graph.saved_tensors_hooks(lambda x, found=found: found.append(x.tolist()[0]), lambda x: x):
+            eval(formula, {"torch": library, "a": a, "b": b, "c": c})
+        found[:] = [x for x in found if x in (1.0, 2.0, 3.0)]  # not results, which the one saves where the other does not
+    assert packed[torch] == packed[rl]

@@ -17,14 +17,14 @@ cdef class PointwiseNode(Node):
         cdef PointwiseNode node = PointwiseNode.__new__(PointwiseNode)
         cdef Gradient g = p.gradient(mask)
         cdef object v
-        cdef int i
+        cdef int i, k
         node.label, node.program, node.gradient, node.mask = p.label, p, g, mask
         if g.reads:
             node.saved = [None] * g.n
-            for i in range(g.n):
-                if g.kind[i] == 1:
-                    v = <object>c.source[g.index[i]]
-                    node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
+            for k in range(g.n_saving):
+                i = g.saving[k]
+                v = <object>c.source[g.index[i]]
+                node.saved[i] = save(<Tensor>v) if isinstance(v, Tensor) else v
         if mask == 1:
             link1(node, <Tensor>c.source[0])
         elif mask == 2:

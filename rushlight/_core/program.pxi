@@ -119,6 +119,7 @@ cdef class Gradient:
     operands: where each operand of that program comes from, as (kind, index): 'grad' k, 'input' i, 'result' j, 'kept' j (see keeping());
     results: for each operand in the mask, in order: the program's output number, -1 for zero, -2 - k to pass gradient k on unchanged.
     eager: computes the outputs from the operands by other operators, where they are too many for one program.
+    saving: which operands of the program are inputs that a node saves, in the order in which hooks on saved tensors find them.
     """
     cdef readonly Program program
     cdef readonly object eager
@@ -132,8 +133,10 @@ cdef class Gradient:
     cdef dict summing                 # operands, as bits -> the Gradient whose program sums theirs over what was broadcast; None: made for none yet
     cdef int[2 * MAX_OPERANDS] kind   # 0 grad, 1 input, 2 result, 3 kept
     cdef int[2 * MAX_OPERANDS] index
+    cdef int n_saving
+    cdef int[2 * MAX_OPERANDS] saving
 
-    def __init__(self, Program program or None, tuple operands, tuple results, eager=None):
+    def __init__(self, Program program or None, tuple operands, tuple results, eager=None, saving=None):
         cdef int i
         self.program, self.operands, self.results, self.eager = program, operands, results, eager
         if len(operands) > 2 * MAX_OPERANDS:
@@ -143,6 +146,10 @@ cdef class Gradient:
             self.kind[i] = ("grad", "input", "result", "kept").index(kind)
             self.reads |= kind != "grad"
             self.index[i] = index
+        for i in range(self.n) if saving is None else saving:
+            if self.kind[i] == 1:
+                self.saving[self.n_saving] = i
+                self.n_saving += 1
 
     cdef Program keeping(self, Program whole):
         """The program that runs instead of ``whole``, which is differentiated, where ``leaner`` is to be used later."""

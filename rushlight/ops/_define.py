@@ -502,7 +502,7 @@ def _simplified(program):
 def differentiate(program, mask):
     """The Gradient of a program with respect to the operands in mask."""
     from ..lang import derive
-    from ._labels import gradient_label
+    from ._labels import gradient_label, saving_order
 
     wrt = [i for i in range(len(program.in_codes)) if mask >> i & 1]
     is_rows = isinstance(program, core.RowProgram)
@@ -545,7 +545,7 @@ def differentiate(program, mask):
     else:
         backward = core.Program(name, outputs, out_codes, in_codes)
     backward.label = gradient_label(program, outputs[0])
-    return core.Gradient(backward, tuple(operands), tuple(results))
+    return core.Gradient(backward, tuple(operands), tuple(results), saving=saving_order(operands, program.names))
 
 
 def _stated(op, program, wrt):

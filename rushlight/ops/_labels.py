@@ -1,4 +1,4 @@
-"""The names of the nodes that gradients leave when they are recorded themselves."""
+"""The names of the nodes that gradients leave when they are recorded themselves, and the order in which nodes save operands: both PyTorch's."""
 
 # Where PyTorch has an operator of its own for the gradient. The others' gradients are products, or quotients.
 _OWN = {
@@ -15,3 +15,11 @@ _OWN = {
 def gradient_label(program, result):
     """The label of a program that computes the gradient of another; ``result``: its expression."""
     return (_OWN.get(program.name.lstrip("_")) or {"div": "Div"}.get(result.op, "Mul")) + "Backward0"
+
+
+def saving_order(operands, names):
+    """The places of a gradient's operands in the order in which PyTorch saves them: by their names, among which ``input`` is ``self``."""
+    if not names:
+        return range(len(operands))
+    called = {i: "self" if name == "input" else name for i, name in enumerate(names)}
+    return sorted(range(len(operands)), key=lambda k: called.get(operands[k][1], ""))
