@@ -162,7 +162,10 @@ def test_the_error_names_the_operator_and_the_versions():
         z.sum().backward()
 
 
-@pytest.mark.parametrize("formula", ["a * b", "a / b", "torch.atan2(a, b)", "torch.hypot(a, b)", "torch.lerp(a, b, c)", "torch.addcmul(c, a, b)"])
+FORMULAS = ["a * b", "a / b", "torch.atan2(a, b)", "torch.hypot(a, b)", "torch.lerp(a, b, c)", "torch.addcmul(c, a, b)"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_hooks_find_operands_in_pytorchs_order(formula):
     packed = {}
     for library in (torch, rl):

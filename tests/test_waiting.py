@@ -208,13 +208,83 @@ def eval_chain(x):
     return x
 
 
-def test_recorded_calls_do_not_wait(x):
+def test_recorded_calls_wait(x):
     w = torch.full((COUNT,), 2.0, requires_grad=True)
     y = x * x
-    z = y * w
-    assert core.waiting_calls() == 0
+    z = (y * w).exp()
+    assert core.waiting_calls() == 3
     z.sum().backward()
-    assert torch.equal(w.grad, x * x)
+    assert torch.equal(w.grad, x * x * z)
+
+
+def formula(x, w, b):
+    return (torch.nn.functional.gelu(x * w + 1).tanh() * torch.sigmoid(b)).exp()
+
+
+def test_steps_of_the_backward_pass_wait_for_one_another(x):
+    def gradients():
+        w, b = x.flip(0).requires_grad_(), (x + 1).requires_grad_()
+        return torch.autograd.grad(formula(x, w, b), (w, b), x * 2)
+
+    found = gradients()
+    assert core.waiting_calls() > 1
+    assert all(same(f, wanted) for f, wanted in zip(found, at_once(gradients), strict=True))
+
+
+def several(x):
+    """Gradients of a formula whose parts are used twice, broadcast, converted, seen by hooks, and pass operators of other kinds."""
+    w, b, seen = x.flip(0).requires_grad_(), torch.linspace(0, 1, 10).requires_grad_(), []
+    y = (w * x).tanh()
+    y.register_hook(lambda g: seen.append(g.sum()) or g * 2)
+    z = y * y + y.view(-1, 10).mul(b).reshape(-1) + (w * 3).double().sin().float().flip(0)
+    z.grad_fn.register_hook(lambda given, incoming: seen.append(given[0].mean()))
+    (z.exp() + w).mean().backward()
+    return [w.grad, b.grad, *seen]
+
+
+def twice(x):
+    """Second derivatives, with the graph kept."""
+    w = x.clone().requires_grad_()
+    (g,) = torch.autograd.grad(formula(x, w, w).sum(), w, create_graph=True)
+    (g * g).sum().backward(retain_graph=True)
+    (g.tanh() * x).sum().backward()
+    return [g, w.grad]
+
+
+def by_checkpoints(x):
+    w = x.clone().requires_grad_()
+    y = torch.utils.checkpoint.checkpoint(formula, w, w * 2, w + 1, use_reentrant=False)
+    torch.utils.checkpoint.checkpoint(formula, y, w, w, use_reentrant=True).sum().backward()
+    return [w.grad]
+
+
+def by_saved_tensor_hooks(x):
+    w = x.clone().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.numpy().copy(), torch.from_numpy):
+        y = formula(x, w, w)
+    y.sum().backward()
+    return [w.grad]
+
+
+@pytest.mark.parametrize("program", [several, twice, by_checkpoints, by_saved_tensor_hooks])
+def test_gradients_are_the_same(x, program):
+    for f, wanted in zip(program(x), at_once(lambda: program(x)), strict=True):
+        assert same(f.detach(), wanted.detach())
+
+
+def test_a_pass_that_fails_leaves_nothing_undone(x):
+    w = x.clone().requires_grad_()
+    y = (w * 2).exp()
+
+    def fail(grad):
+        raise ValueError("no")
+
+    z = y * x
+    y.register_hook(fail)
+    with pytest.raises(ValueError, match="no"):
+        z.tanh().sum().backward()
+    again = (x * 2) * 3
+    assert core.waiting_calls() == 2 and torch.equal(again, x * 6)
 
 
 def test_leaves_made_of_what_waits(x):

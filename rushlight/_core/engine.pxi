@@ -191,6 +191,9 @@ cdef class Walk:
         cdef list results
         if not _any_defined(buffer) and not isinstance(node, FunctionNode):
             return [None] * len(node.next)
+        if node.lets_wait and not self.examples and not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE | MODE_NODES):
+            return self.waiting_step(node, buffer, asked)
+        catch_up()
         if self.examples:
             return _apply_batched(node, buffer, self.examples, asked)
         if not thread_state().modes & (MODE_ANOMALY | MODE_PROFILE | MODE_NODES):
@@ -208,6 +211,14 @@ cdef class Walk:
         if thread_state().modes & MODE_ANOMALY:
             _check_nan(node, results)
         return results
+
+    cdef list waiting_step(self, Node node, list buffer, tuple asked):
+        """A step whose results may wait for the next one's. Whatever the pass does between steps is done by operators."""
+        waiting.inside -= 1
+        try:
+            return node.apply(buffer, asked)
+        finally:
+            waiting.inside += 1
 
 
 cdef list _told(Node node, list buffer, tuple asked):

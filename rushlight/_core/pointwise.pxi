@@ -458,12 +458,11 @@ cdef object compute(Program p, Call* c):
     if thread_state().grad:
         mask = differentiable_mask(p, c)
     if mask and category(p.codes[0]) >= 2:
-        catch_up()
         node = PointwiseNode.record(p, c, mask)
     out = run_dense(p, c.operands) if p.n_out == 1 and not SMALL_WAIT else None
     if out is None:
         outputs = []
-        run_or_wait(p, c.operands, outputs, False, node is None)
+        run_or_wait(p, c.operands, outputs, False, True)
         if node is not None:
             node.finish(c, PySequence_Fast_ITEMS(outputs), p.n_out)
         return outputs[0] if p.n_out == 1 else outputs

@@ -18,7 +18,7 @@ cdef class PointwiseNode(Node):
         cdef Gradient g = p.gradient(mask)
         cdef object v
         cdef int i, k
-        node.label, node.program, node.gradient, node.mask = p.label, p, g, mask
+        node.label, node.program, node.gradient, node.mask, node.lets_wait = p.label, p, g, mask, True
         if g.reads:
             node.saved = [None] * g.n
             for k in range(g.n_saving):

@@ -212,6 +212,7 @@ cdef class Node:
     cdef int n_outputs
     cdef int8_t dual               # does a dual tensor lie behind it? ALSO, ONLY (see forward.pxi)
     cdef bint released             # saved values are gone (backward ran without retain_graph)
+    cdef bint lets_wait            # its step is operators' calls alone, whose results may wait (waiting.pxi)
     cdef list pre_hooks
     cdef list post_hooks
     cdef PyObject* attributes

@@ -6,9 +6,9 @@
 # that only they read never reaches memory at all.
 #
 # Nobody sees it but by a clock. Whatever reads or writes elements makes first what waits: every other operator as it is entered, functions of the core by
-# catch_up(). Nothing waits within an operator or a backward pass, nor a call that is recorded, watched (profiler, modes) or on a GPU, nor one that reads memory whose
-# address others know (NumPy's, a file's, `data_ptr`), since they could write there unseen. A result that dies unread is made all the same, unless a call
-# that waits has taken it for an operand: then that one has it.
+# catch_up(). Nothing waits within an operator, nor within a backward pass but for the steps of pointwise nodes, nor a call that is watched (profiler, modes) or
+# on a GPU, nor one that reads memory whose address others know (NumPy's, a file's, `data_ptr`), since they could write there unseen. A result that dies unread
+# is made all the same, unless a call that waits has taken it for an operand: then that one has it.
 
 import os
 

@@ -1,4 +1,4 @@
-"""The names of the nodes that gradients leave when they are recorded themselves, and the order in which nodes save operands: both PyTorch's."""
+"""PyTorch's names for the nodes that gradients leave when they are recorded themselves, and its order of the operands that nodes save."""
 
 # Where PyTorch has an operator of its own for the gradient. The others' gradients are products, or quotients.
 _OWN = {
