@@ -112,6 +112,8 @@ cdef class Walk:
 
     cdef object add(self, Tensor old, Tensor new):
         """The sum: in place where the engine alone can see one of the two and the sum need not be recorded."""
+        if self.streams:
+            _callbacks["record_use"]([old, new])
         if not self.create and old.code == new.code and old.count == new.count and old.ndim == new.ndim:
             if _owned(old, 1) and _dense(old) and not old.flags & (CONJ | NEG):
                 return _callbacks["add_"](old, new)
@@ -128,7 +130,7 @@ cdef class Walk:
             buffer = <list>self.buffers.pop(node)
             grad = _first_of(buffer)
             if grad is not None and (grad.place or self.away):
-                _go_to(self, node, grad)
+                _go_to(self, node, grad, buffer)
             grad = None                 # the buffer alone holds it: what owns a gradient may write to it
             if node.pre_hooks is not None or type(node) is AccumulateGrad:
                 if self.examples:
