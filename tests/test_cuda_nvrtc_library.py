@@ -12,7 +12,7 @@ ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 ENTRIES = {
     "product.cu": "product<f32,f32,f32,OnThreads<f32,4>> product<c128,c128,c128,OnThreads<c128,2>> product<bf16,bf16,f32,OnTensorCores> "
                   "product<f32,f32,f32,OnTensorCores> add_parts<f32,f32> spread<bf16>",
-    "conv.cu": "correlate<f32,f32,OnThreads<f32,4>> weights<bf16,f32,OnTensorCores> weights<f64,f64,OnThreads<f64,2>>",
+    "conv.cu": "correlate<f32,f32,OnThreads<f32,4>,int> weights<bf16,f32,OnTensorCores,int> weights<f64,f64,OnThreads<f64,2>,i64>",
     "depthwise.cu": "convolve<f32,f32,Window<Axis<3,1,1,1>,Axis<3,1,1,1>>,false,false> "
                     "convolve<bf16,f32,Window<Axis<7,1,3,1>,Axis<7,1,3,1>>,true,true> "
                     "convolve<f64,f64,Window<Axis<7,2,3,2>,Axis<7,3,3,1>>,true,false> "

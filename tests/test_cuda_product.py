@@ -75,8 +75,9 @@ CONVOLUTIONS = {  # images, channels, outputs, groups, size, window, stride, pad
 
 @pytest.mark.parametrize("order", ORDERS[:3])
 @pytest.mark.parametrize("how, tolerance", [("OnThreads<f32,2>", 1e-5), ("OnTensorCores", 4e-3)])
+@pytest.mark.parametrize("numbers", ["int", "i64"])
 @pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_convolution_and_the_gradient_of_its_weights(case, how, tolerance, order):
+def test_convolution_and_the_gradient_of_its_weights(case, numbers, how, tolerance, order):
     images, channels, outputs, groups, size, window, stride, padding, dilation = CONVOLUTIONS[case]
     side, each = SIDES[how], outputs // groups
     x, w = torch.randn(images, channels, *size), torch.randn(outputs, channels // groups, *window, requires_grad=True)
@@ -93,14 +94,14 @@ def test_convolution_and_the_gradient_of_its_weights(case, how, tolerance, order
     }  # fmt: skip
     pixels, n = images * want[0, 0].numel(), rows[0].numel()
     grid = (-(-each // side) * -(-pixels // side), groups, 1)
-    run(convolution, f"correlate<f32,f32,{how}>", grid, order, x=x.numpy(), w=rows.numpy(),
+    run(convolution, f"correlate<f32,f32,{how},{numbers}>", grid, order, x=x.numpy(), w=rows.numpy(),
         bias=bias.numpy(), out=out.detach().numpy(), w_stride=n, parts=1, **geometry)  # fmt: skip
     assert (out - want).abs().max() <= tolerance * want.abs().max()
     stretch = 64
     parts = -(-pixels // stretch)
     sums = np.zeros((parts, outputs, n), np.float32)
     grid = (-(-each // side) * -(-n // side), groups * parts, 1)
-    run(convolution, f"weights<f32,f32,{how}>", grid, order, x=x.numpy(), w=grad.numpy(), out=sums, parts=parts,
+    run(convolution, f"weights<f32,f32,{how},{numbers}>", grid, order, x=x.numpy(), w=grad.numpy(), out=sums, parts=parts,
         stretch=stretch, **geometry)  # fmt: skip
     got = torch.tensor(sums).sum(0).view(outputs, *window, channels // groups).permute(0, 4, 1, 2, 3)
     assert (got - w.grad).abs().max() <= tolerance * w.grad.abs().max()

@@ -23,7 +23,9 @@ SLICE = {
     "cuda/test_gpu_device.py": "",
     "cuda/test_gpu_edges.py": "",
     "cuda/test_gpu_exchange.py": "",
+    "cuda/test_gpu_kernels.py": "",
     "cuda/test_gpu_profiler.py": "",
+    "cuda/test_gpu_refusals.py": "",
     "cuda/test_gpu_rows.py": "",
     "cuda/test_gpu_several.py": "",
     "cuda/test_gpu_streams.py": "",
@@ -51,6 +53,10 @@ def test_slice(file):
 
 def test_slice_with_nothing_behind_a_tensor():
     run("cuda/test_gpu_rows.py", "--tight", "--order", "3")
+
+
+def test_examples_hold_where_no_memory_is_cached():
+    run("test_docs.py", "-k", "of_a_gpu", "--tight")
 
 
 def test_streams_of_several_gpus_that_get_on_at_random():

@@ -85,6 +85,7 @@ MEANING = dict.fromkeys(OPERATORS, "the operator") | {
     "current_streams": "(): the handles of this thread's current streams, see streams.pxi",
     "follow_stream": "(index, recorded, met): makes a GPU's stream of a recorded call current, see streams.pxi",
     "rejoin_streams": "(met): the end of that",
+    "record_use": "(tensors): the current streams use their memory, see device_memory.pxi",
     "start_meta": "(): connects what operators do for tensors that are not in the CPU's memory",
     "accelerator_error": "(text): the exception",
     "error": "(code, name, text, doing): the exception for an error of the driver",

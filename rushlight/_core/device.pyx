@@ -78,9 +78,8 @@ cdef int launch(LoadedKernel kernel, int place, void* parameters, size_t size, i
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, parameters, <void*>2, &size, NULL     # buffer pointer, buffer size, end
     use(place)
     cdef void* before = NULL if _told is None else mark(place)
-    check(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, shared,
-                                   current_stream(place), NULL, extra))
-    return 0 if before == NULL else tell(kernel.name, place, before)
+    return was_queued(rl_driver.cuLaunchKernel(kernel.function, <unsigned int>min(grid, <int64_t>0x7FFFFFFF), 1, 1, block_x, block_y, 1, shared,
+                                           current_stream(place), NULL, extra), kernel.name, place, before)
 
 
 def launch_kernel(LoadedKernel kernel, int place, bytes parameters, grid, block=None):
@@ -97,9 +96,8 @@ def launch_kernel(LoadedKernel kernel, int place, bytes parameters, grid, block=
     extra[0], extra[1], extra[2], extra[3], extra[4] = <void*>1, <char*>parameters, <void*>2, &size, NULL
     use(place)
     before = NULL if _told is None else mark(place)
-    check(rl_driver.cuLaunchKernel(kernel.function, g[0], g[1], g[2], b[0], b[1], b[2], kernel.shared, current_stream(place), NULL, extra))
-    if before != NULL:
-        tell(kernel.name, place, before)
+    was_queued(rl_driver.cuLaunchKernel(kernel.function, g[0], g[1], g[2], b[0], b[1], b[2], kernel.shared, current_stream(place), NULL, extra),
+           kernel.name, place, before)
 
 
 cdef tuple extents(object value):

@@ -15,10 +15,20 @@ cdef int copy_bytes(void* target, int target_place, const void* source, int sour
     use(place)
     if source_place and target_place and source_place != target_place:
         return copy_peer(target, target_place, source, source_place, nbytes)
+    if source_place == 0:
+        check_captured(source, place)
     cdef void* before = NULL if _told is None else mark(place)
-    check(rl_driver.cuMemcpyAsync(target, source, nbytes, current_stream(place)))
-    if before != NULL:
-        tell("Memcpy HtoD" if source_place == 0 else "Memcpy DtoD" if target_place else "Memcpy DtoH", place, before, nbytes)
+    return was_queued(rl_driver.cuMemcpyAsync(target, source, nbytes, current_stream(place)),
+                  "Memcpy HtoD" if source_place == 0 else "Memcpy DtoD" if target_place else "Memcpy DtoH", place, before, nbytes)
+
+
+cdef inline int check_captured(const void* host, int place) except -1:
+    """Raises if a graph would read or write pageable memory: each replay would, whatever lies there then."""
+    if is_captured(current_stream(place)) and not is_registered(<void*>host):
+        raise RuntimeError(
+            "Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned. Please use tensor.pin_memory() or "
+            "allocate the tensor with pin_memory=True.\n  A replay copies anew, from or to the same address. What does not change is better copied "
+            "before the capture begins; numbers are made on the GPU: torch.full(..., device='cuda').")
     return 0
 
 
@@ -29,26 +39,14 @@ cdef object no_elements():
 
 cdef int copy_peer(void* target, int target_place, const void* source, int source_place, int64_t nbytes) except -1:
     """Between GPUs: the copy waits for what the target's stream has queued, and that stream waits for the copy."""
-    cdef void* event
     cdef void* here = current_stream(source_place)
-    cdef void* there
-    use(target_place)
-    there = current_stream(target_place)
-    check(rl_driver.cuEventCreate(&event, 2))
-    check(rl_driver.cuEventRecord(event, there))
-    use(source_place)
-    check(rl_driver.cuStreamWaitEvent(here, event, 0))
-    check(rl_driver.cuEventDestroy(event))
+    use(target_place)                      # its first use makes its stream
+    cdef void* there = current_stream(target_place)
+    put_behind(source_place, here, target_place, there)
     cdef void* before = NULL if _told is None else mark(source_place)
-    check(rl_driver.cuMemcpyPeerAsync(target, _gpus[target_place - 1].context, source, _gpus[source_place - 1].context, nbytes, here))
-    if before != NULL:
-        tell("Memcpy PtoP", source_place, before, nbytes)
-    check(rl_driver.cuEventCreate(&event, 2))
-    check(rl_driver.cuEventRecord(event, here))
-    use(target_place)
-    check(rl_driver.cuStreamWaitEvent(there, event, 0))
-    check(rl_driver.cuEventDestroy(event))
-    return 0
+    was_queued(rl_driver.cuMemcpyPeerAsync(target, _gpus[target_place - 1].context, source, _gpus[source_place - 1].context, nbytes, here),
+           "Memcpy PtoP", source_place, before, nbytes)
+    return put_behind(target_place, there, source_place, here)
 
 
 cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1:
@@ -58,9 +56,7 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
     cdef void* before
     if nbytes:
         before = NULL if _told is None else mark(place)
-        check(rl_driver.cuMemsetD8Async(target, <unsigned char>byte, nbytes, current_stream(place)))
-        if before != NULL:
-            tell("Memset", place, before, nbytes)
+        return was_queued(rl_driver.cuMemsetD8Async(target, <unsigned char>byte, nbytes, current_stream(place)), "Memset", place, before, nbytes)
     return 0
 
 
@@ -103,6 +99,8 @@ cdef int copy_dense(Tensor target, Tensor source, bint non_blocking) except -1:
     cdef int place = source.place if source.place else target.place
     if nbytes == 0 and source.place != META:
         return 0
+    if target.place == 0 and source.place != META:
+        check_captured(target.address, place)
     copy_bytes(target.address, target.place, source.address, source.place, nbytes)
     if source.place and target.place or target.place == META:
         return 0

@@ -253,6 +253,7 @@ cdef int _take(Storage storage, int64_t nbytes) except -1:
     stream = current_stream(place)
     if (_n_pending or _n_postponed) and not _capture_pool:
         settle_pending(False)
+        use(place)                                         # events of what streams of another GPU used may have been made
     pool = pool_of(place, stream, size <= SMALL, _capture_pool if is_captured(stream) else 0)
     b = find_block(pool, size) if nbytes <= (<int64_t>1 << 46) else NULL
     if b == NULL:
@@ -277,9 +278,12 @@ cdef int _take(Storage storage, int64_t nbytes) except -1:
 
 
 cdef void _give(Storage storage) noexcept:
-    """A storage's end: what its deallocation calls."""
+    """A storage's end: what its deallocation calls, wherever Python lets it go. The context that was current is so again."""
     cdef DeviceBlock* b
     cdef MemoryStats* stats
+    cdef void* context = NULL
+    global rl_context
+    cdef int place = rl_context
     if storage.place == 0:
         give_pinned(<PinnedBlock*>storage.block)
         return
@@ -290,6 +294,17 @@ cdef void _give(Storage storage) noexcept:
     count(&stats.counters[BLOCKS], -1)
     Py_XDECREF(b.code)
     b.code = NULL
+    if not b.n_uses and not _uncached:
+        rejoin(b)
+        return
+    rl_driver.cuCtxGetCurrent(&context)
+    rejoin(b)
+    rl_driver.cuCtxSetCurrent(context)
+    rl_context = place
+
+
+cdef void rejoin(DeviceBlock* b) noexcept:
+    """Hands a block back to its pool, or will when the streams that used it are done."""
     try:
         if b.n_uses:
             delay(b)
@@ -339,7 +354,7 @@ def release_pool(int64_t graph):
 
 cdef int delay(DeviceBlock* b) except -1:
     """Frees b once the streams that used it have come past this moment, or past the end of a capture: an event in a graph marks no moment."""
-    cdef int i
+    cdef int i, code
     cdef void* event
     global _pending, _n_pending, _postponed, _n_postponed
     if _capture_pool:
@@ -350,7 +365,10 @@ cdef int delay(DeviceBlock* b) except -1:
     for i in range(b.n_uses):
         use(b.uses[i].place)                               # an event belongs to the GPU of the stream that it marks
         check(rl_driver.cuEventCreate(&event, 2))          # 2: without timing
-        check(rl_driver.cuEventRecord(event, b.uses[i].stream))
+        code = rl_driver.cuEventRecord(event, b.uses[i].stream)
+        if code:
+            rl_driver.cuEventDestroy(event)
+            check(code)
         _pending = <Pending*>grown(_pending, _n_pending, &_pending_capacity, sizeof(Pending))
         _pending[_n_pending].block, _pending[_n_pending].event = b, event
         _n_pending += 1
@@ -403,6 +421,14 @@ def record_stream(Tensor t, int index, size_t stream):
     b.uses = uses
     b.uses[b.n_uses].place, b.uses[b.n_uses].stream = index + 1, <void*>stream
     b.n_uses += 1
+
+
+def record_use(list tensors):
+    """The same of the work that this thread's current streams have queued, for each tensor on a GPU; None stands for none."""
+    cdef Tensor t
+    for t in tensors:
+        if t is not None and t.memory is not None and 0 < t.place < META:
+            record_stream(t, t.place - 1, <size_t>current_stream(t.place))
 
 
 # -- what it tells --

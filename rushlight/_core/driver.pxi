@@ -17,7 +17,7 @@ cdef extern from *:
         X(cuInit, (rl_uint)) X(cuDriverGetVersion, (int *)) X(cuGetErrorName, (int, const char **)) X(cuGetErrorString, (int, const char **)) \\
         X(cuDeviceGetCount, (int *)) X(cuDeviceGet, (int *, int)) X(cuDeviceGetName, (char *, int, int)) X(cuDeviceTotalMem, (size_t *, int)) \\
         X(cuDeviceGetAttribute, (int *, int, int)) X(cuDeviceGetUuid, (char *, int)) X(cuDeviceCanAccessPeer, (int *, int, int)) \\
-        X(cuDevicePrimaryCtxRetain, (void **, int)) X(cuCtxSetCurrent, (void *)) X(cuCtxSynchronize, (void)) \\
+        X(cuDevicePrimaryCtxRetain, (void **, int)) X(cuCtxSetCurrent, (void *)) X(cuCtxGetCurrent, (void **)) X(cuCtxSynchronize, (void)) \\
         X(cuCtxEnablePeerAccess, (void *, rl_uint)) \\
         X(cuMemGetInfo, (size_t *, size_t *)) X(cuMemAlloc, (void **, size_t)) X(cuMemFree, (void *)) \\
         X(cuMemHostAlloc, (void **, size_t, rl_uint)) X(cuMemFreeHost, (void *)) X(cuPointerGetAttribute, (void *, int, void *)) \\
@@ -65,6 +65,7 @@ cdef extern from *:
         int cuDeviceCanAccessPeer(int* can, int device, int peer) nogil
         int cuDevicePrimaryCtxRetain(void** context, int device) nogil
         int cuCtxSetCurrent(void* context) nogil
+        int cuCtxGetCurrent(void** context) nogil
         int cuCtxSynchronize() nogil
         int cuCtxEnablePeerAccess(void* context, unsigned int flags) nogil
         int cuMemGetInfo(size_t* free, size_t* total) nogil

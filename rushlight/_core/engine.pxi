@@ -112,6 +112,8 @@ cdef class Walk:
 
     cdef object add(self, Tensor old, Tensor new):
         """The sum: in place where the engine alone can see one of the two and the sum need not be recorded."""
+        if self.streams:
+            _callbacks["record_use"]([old, new])
         if old.memory is not None and old.memory.waits or new.memory is not None and new.memory.waits:
             return self.waiting_sum(old, new)
         if not self.create and old.code == new.code and old.count == new.count and old.ndim == new.ndim:
@@ -130,7 +132,7 @@ cdef class Walk:
             buffer = <list>self.buffers.pop(node)
             grad = _first_of(buffer)
             if grad is not None and (grad.place or self.away):
-                _go_to(self, node, grad)
+                _go_to(self, node, grad, buffer)
             grad = None                 # the buffer alone holds it: what owns a gradient may write to it
             if node.pre_hooks is not None or type(node) is AccumulateGrad:
                 if self.examples:

@@ -1,7 +1,8 @@
 # Where a backward step runs: the GPU of its gradients is the current one, and on it the stream of the forward call. Included in tape.pyx.
 #
 # Steps queue their work one after the other, so the streams they use are put in one order: at a change the new one waits for the one before, and
-# at the end all wait for the last. A leaf's gradient is added on the stream that it comes from.
+# at the end all wait for the last. A leaf's gradient is added on the stream that it comes from. Once a stream was left, the memory of gradients is
+# marked as used by those that read them: hooks and other threads may queue work there that does not wait.
 
 cdef bint _noted = False               # a call was recorded while the current stream of some GPU was not its default one
 
@@ -20,8 +21,8 @@ cdef inline Tensor _first_of(list grads):
     return None
 
 
-cdef int _go_to(Walk walk, Node node, Tensor grad) except -1:
-    """Makes current what a node's step, whose gradient is ``grad``, runs on."""
+cdef int _go_to(Walk walk, Node node, Tensor grad, list grads) except -1:
+    """Makes current what a node's step runs on; ``grad`` is the first of its gradients."""
     cdef ThreadState* state = thread_state()
     walk.away = True
     if grad.place == 0 or grad.place == META:
@@ -32,6 +33,8 @@ cdef int _go_to(Walk walk, Node node, Tensor grad) except -1:
         if walk.streams is None:
             walk.streams = {}
         _callbacks["follow_stream"](grad.place - 1, node_metadata(node).get("streams_"), walk.streams)
+        if walk.streams:
+            _callbacks["record_use"](grads)
     return 0
 
 

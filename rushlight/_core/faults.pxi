@@ -79,17 +79,22 @@ cdef void leave_operator() noexcept:
 
 
 cdef int make_ring(Ring* r) except -1:
+    """Makes the records, or nothing. Each part is kept once it is there; ``faults``, the last, says that all are."""
     cdef int i, code, mode = RELAXED
+    cdef void* faults
+    if r.sites == NULL:
+        r.sites = <Site*>calloc(FAULT_SLOTS, sizeof(Site))
+        if r.sites == NULL:
+            raise MemoryError()
+    for i in range(4):
+        if r.events[i] == NULL:
+            check(rl_driver.cuEventCreate(&r.events[i], 2))
     exchange_mode(&mode)
-    code = rl_driver.cuMemHostAlloc(<void**>&r.faults, FAULT_SLOTS * sizeof(Fault), 3)       # portable, mapped
+    code = rl_driver.cuMemHostAlloc(&faults, FAULT_SLOTS * sizeof(Fault), 3)       # portable, mapped
     exchange_mode(&mode)
     check(code)
-    memset(r.faults, 0, FAULT_SLOTS * sizeof(Fault))
-    r.sites = <Site*>calloc(FAULT_SLOTS, sizeof(Site))
-    if r.sites == NULL:
-        raise MemoryError()
-    for i in range(4):
-        check(rl_driver.cuEventCreate(&r.events[i], 2))
+    memset(faults, 0, FAULT_SLOTS * sizeof(Fault))
+    r.faults = <Fault*>faults
     return 0
 
 

@@ -100,24 +100,28 @@ def stream_wait_event(int index, size_t handle, size_t event):
     check(rl_driver.cuStreamWaitEvent(<void*>handle, <void*>event, 0))
 
 
-def let_wait(int index, size_t handle):
-    """Makes another stream, of whatever GPU or library, wait for what this thread's current stream has queued."""
+cdef int put_behind(int place, void* stream, int other, void* queued) except -1:
+    """Makes a stream of the GPU ``place`` wait for what another one, of the GPU ``other``, has queued."""
     cdef void* event
-    use(index + 1)
+    use(other)
     check(rl_driver.cuEventCreate(&event, 2))
-    check(rl_driver.cuEventRecord(event, current_stream(index + 1)))
-    check(rl_driver.cuStreamWaitEvent(<void*>handle, event, 0))
-    check(rl_driver.cuEventDestroy(event))
+    try:
+        check(rl_driver.cuEventRecord(event, queued))
+        use(place)                         # whose own streams have the same handles as those of other GPUs
+        check(rl_driver.cuStreamWaitEvent(stream, event, 0))
+    finally:
+        rl_driver.cuEventDestroy(event)
+    return 0
+
+
+def let_wait(int index, size_t handle, other=None):
+    """Makes another stream, of whatever library, wait for what this thread's current stream has queued. other: its GPU, if not the same."""
+    put_behind(1 + (index if other is None else other), <void*>handle, index + 1, current_stream(index + 1))
 
 
 def wait_for_stream(int index, size_t handle):
     """Makes this thread's current stream wait for what another library's stream has queued."""
-    cdef void* event
-    use(index + 1)
-    check(rl_driver.cuEventCreate(&event, 2))
-    check(rl_driver.cuEventRecord(event, <void*>handle))
-    check(rl_driver.cuStreamWaitEvent(current_stream(index + 1), event, 0))
-    check(rl_driver.cuEventDestroy(event))
+    put_behind(index + 1, current_stream(index + 1), index + 1, <void*>handle)
 
 
 def pointer_owner(size_t address):
@@ -306,9 +310,7 @@ def launch_graph(int index, size_t executable):
     """Queues a captured graph on the current stream."""
     use(index + 1)
     cdef void* before = NULL if _told is None else mark(index + 1)
-    check(rl_driver.cuGraphLaunch(<void*>executable, current_stream(index + 1)))
-    if before != NULL:
-        tell("CUDAGraph.replay", index + 1, before)
+    was_queued(rl_driver.cuGraphLaunch(<void*>executable, current_stream(index + 1)), "CUDAGraph.replay", index + 1, before)
 
 
 def destroy_graph(size_t executable):

@@ -19,14 +19,29 @@ cdef void* mark(int place) except? NULL:
     if _capture_pool:
         return NULL
     check(rl_driver.cuEventCreate(&event, 0))
-    check(rl_driver.cuEventRecord(event, current_stream(place)))
+    cdef int code = rl_driver.cuEventRecord(event, current_stream(place))
+    if code:
+        rl_driver.cuEventDestroy(event)
+        check(code)
     return event
 
 
-cdef int tell(str name, int place, void* before, int64_t nbytes=0) except -1:
-    """Told of what was queued since the event ``before``."""
-    cdef void* behind = mark(place)
-    _told(name, place, <size_t>current_stream(place), <size_t>before, <size_t>behind, nbytes)
+cdef inline int was_queued(int code, str name, int place, void* before, int64_t nbytes=0) except -1:
+    """Behind a call that queues work, with its status: raises its error, or tells of it (``before`` is NULL where nothing is timed)."""
+    return check(code) if before == NULL else tell(code, name, place, before, nbytes)
+
+
+cdef int tell(int code, str name, int place, void* before, int64_t nbytes) except -1:
+    """Told of what was queued since the event ``before``, which goes if nothing was, or if a graph is captured by now."""
+    cdef void* behind = NULL
+    try:
+        check(code)
+        behind = mark(place)
+    finally:
+        if behind == NULL:
+            rl_driver.cuEventDestroy(before)
+    if behind != NULL:
+        _told(name, place, <size_t>current_stream(place), <size_t>before, <size_t>behind, nbytes)
     return 0
 
 
@@ -38,7 +53,8 @@ def mark_of(int place):
 def tell_of(str name, int place, size_t before):
     """Told of what a library queued since ``before``."""
     if _told is not None:
-        tell(name, place, <void*>before)
+        use(place)
+        tell(SUCCESS, name, place, <void*>before, 0)
 
 
 def event_wait(size_t event):

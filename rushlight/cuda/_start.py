@@ -85,8 +85,9 @@ def _start():
 
     callbacks.register(error=error, fault=fault, out_of_memory=_oom.out_of_memory, accelerator_error=AcceleratorError)
     callbacks.register(
-        current_streams=_device.current_streams, follow_stream=_device.follow_stream, rejoin_streams=_device.rejoin_streams
-    )
+        current_streams=_device.current_streams, follow_stream=_device.follow_stream, rejoin_streams=_device.rejoin_streams,
+        record_use=_device.record_use,
+    )  # fmt: skip
     _operator.set_device_compiler(_kernels.pointwise, _kernels.rowwise, _kernels.many)
     _device.start()
     start_meta()

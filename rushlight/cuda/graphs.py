@@ -133,10 +133,10 @@ class CUDAGraph:
 
         others = {generator.device.index for generator in self._draws.streams} - {self._index}
         for index in others:
-            _device.let_wait(self._index, _device.stream_of(index))
+            _device.let_wait(self._index, _device.stream_of(index), index)
         begin(self._draws)
         for index in others:
-            _device.let_wait(index, _device.stream_of(self._index))
+            _device.let_wait(index, _device.stream_of(self._index), self._index)
 
     def reset(self):
         """Forgets the recorded work and gives its memory back. What its kernels found wrong is raised at the next synchronisation."""

@@ -101,10 +101,11 @@ def _counter(name, counted, which, doc):
     return counter
 
 
-memory_allocated = _counter("memory_allocated", "allocated_bytes", "current", """Bytes that live tensors hold on a GPU, in blocks of 512.
+memory_allocated = _counter("memory_allocated", "allocated_bytes", "current", """Bytes that live tensors hold on a GPU, in blocks
+    of 512; with PYTORCH_NO_CUDA_MEMORY_CACHING=1 those that were asked for.
 
     >>> before = torch.cuda.memory_allocated()
-    >>> x = torch.zeros(1000, device="cuda")
+    >>> x = torch.zeros(1024, device="cuda")
     >>> torch.cuda.memory_allocated() - before
     4096
     """)

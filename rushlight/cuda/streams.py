@@ -135,6 +135,9 @@ class ExternalStream(Stream):
     def __new__(cls, stream_ptr, device=None, **kwargs):
         return super().__new__(cls, device, stream_ptr=stream_ptr or LEGACY)
 
+    def __init__(self, stream_ptr, device=None, **kwargs):
+        pass
+
 
 class Event:
     """A mark in a stream.

@@ -69,8 +69,19 @@ static int n_pinned = 0;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static unsigned long launches = 0, schedule = 0;
 
+/* For tests: the call of an entry that is refused (how many come before it, and the status), and how many events there are. */
+static const char *refused_entry = NULL;
+static int refused_after = 0, refused_with = 0, events = 0;
+void standinRefuse(const char *entry, int after, int status) { refused_entry = status ? strdup(entry) : NULL; refused_after = after; refused_with = status; }
+int standinEvents(void) { return events; }
+static int refused(const char *entry) {
+    if (!refused_entry || strcmp(entry, refused_entry) || refused_after--) return 0;
+    refused_entry = NULL;
+    return refused_with;
+}
+
 /* What the driver's manual lists with CUDA_ERROR_INVALID_CONTEXT: the thread must have made a GPU current. */
-#define NEED_CONTEXT do { if (!current) return INVALID_CONTEXT; } while (0)
+#define NEED_CONTEXT do { if (!current) return INVALID_CONTEXT; int status = refused(__func__); if (status) return status; } while (0)
 #define GUARD __attribute__((cleanup(unlock))) int guard = (pthread_mutex_lock(&lock), 0); (void)guard
 static void unlock(int *guard) { (void)guard; pthread_mutex_unlock(&lock); }
 
@@ -349,6 +360,7 @@ int cuGetErrorString(int code, const char **text) { *text = code == CAPTURE_UNSU
 
 int cuDevicePrimaryCtxRetain(void **context, int device) { *context = &gpus[device]; return SUCCESS; }
 int cuCtxSetCurrent(void *context) { current = context; return SUCCESS; }
+int cuCtxGetCurrent(void **context) { *context = current; return SUCCESS; }
 int cuCtxEnablePeerAccess(void *context, unsigned flags) {
     unsigned bit = 1u << ((Gpu *)context)->index;
     (void)flags;
@@ -452,16 +464,16 @@ int cuMemcpyAsync(void *target, const void *source, size_t n, void *stream) {
     Stream *s = stream_of(stream);
     Gpu *from = owner(source), *to = owner(target);
     int pageable = (!from && !is_pinned(source)) || (!to && !is_pinned(target));
-    if (s->capture && pageable) return invalidate(s);
     if (from && to && from != to && !(from->peers >> to->index & 1) && !(to->peers >> from->index & 1)) return INVALID_VALUE;
     if (traced()) fprintf(stderr, "copy of %zu bytes\n", n);
     Op *op = new_op(COPY);
     op->target = target;
     op->source = source;
     op->n = n;
-    if (!from && !is_pinned(source)) op->parameters = memcpy(malloc(n ? n : 1), source, n);
+    if (s->capture) return queue(s, op);                  /* a replay reads and writes the host's memory then, pageable or not */
+    if (!from && pageable) op->parameters = memcpy(malloc(n ? n : 1), source, n);
     int code = queue(s, op);
-    if (!code && !to && !is_pinned(target)) { run(s, NULL); code = s->gpu->failed; }
+    if (!code && !to && pageable) { run(s, NULL); code = s->gpu->failed; }
     return code;
 }
 
@@ -558,6 +570,7 @@ int cuEventCreate(void **event, unsigned flags) {
     Event *e = calloc(1, sizeof *e);
     e->timed = !(flags & 2);
     e->gpu = current;
+    __atomic_add_fetch(&events, 1, __ATOMIC_RELAXED);
     *event = e;
     return SUCCESS;
 }
@@ -567,6 +580,7 @@ int cuEventDestroy(void *event) {
     Event *e = event;
     if (!e->gpu) return INVALID_HANDLE;
     unmark(e->mark);
+    __atomic_sub_fetch(&events, 1, __ATOMIC_RELAXED);
     *e = (Event){ 0 };            /* its memory stays, so that who uses it yet is found out */
     return SUCCESS;
 }
@@ -659,6 +673,7 @@ int cuKernelSetAttribute(int attribute, int value, void *kernel, int device) {
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
                    void **parameters, void **extra) {
     GUARD;
+    NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if (!gx || !gy || !gz || !bx || !by || !bz || bx > 1024 || by > 1024 || bz > 64 || bx * by * bz > 1024 || gy > 65535 || gz > 65535 || gx > 0x7FFFFFFFu) return INVALID_VALUE;
     if (s->gpu != current) return INVALID_CONTEXT;

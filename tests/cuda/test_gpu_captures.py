@@ -109,6 +109,41 @@ def test_pinned_memory_is_found_and_made_while_a_graph_is_captured():
     assert y[0].item() == 2.0 and [m[0].item() for m in made] == [5.0] * 3
 
 
+@pytest.mark.parametrize("copy", [
+    lambda x: x.copy_(torch.full((3,), 5.0, device="cpu")), lambda x: x.copy_(torch.full((3,), 5.0, device="cpu"), non_blocking=True),
+    lambda x: torch.full((3,), 5.0, device="cpu").cuda(), lambda x: torch.tensor([1.0, 2.0], device="cuda"), lambda x: x.cpu(),
+    lambda x: torch.zeros(3, device="cpu").copy_(x), lambda x: x.add_(torch.arange(3).cuda()),
+])  # fmt: skip
+def test_a_graph_neither_reads_nor_writes_pageable_memory(copy):
+    """The driver would note the address, and each replay use what lies there then. Nothing is captured of it: the capture goes on."""
+    x, g = torch.zeros(3, device="cuda"), torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(g):
+        x.add_(1)
+        with pytest.raises(RuntimeError, match=r"^Cannot copy between .* during CUDA graph capture unless the CPU tensor is pinned\."):
+            copy(x)
+        x.add_(1)
+    g.replay()
+    assert x.tolist() == [2.0] * 3
+
+
+def test_pageable_memory_is_copied_beside_a_capture():
+    g, x, found = torch.cuda.CUDAGraph(), torch.zeros(3, device="cuda"), []
+
+    def other():
+        with torch.cuda.stream(torch.cuda.Stream()):
+            found.append(torch.tensor([1.0, 2.0], device="cuda").cpu().tolist())
+
+    torch.cuda.synchronize()
+    with torch.cuda.graph(g):
+        x.add_(1)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    g.replay()
+    assert found == [[1.0, 2.0]] and x.tolist() == [1.0] * 3
+
+
 def test_the_first_kernel_that_may_fail_can_be_a_captured_one():
     program = (
         "import rushlight as torch; x, i = torch.arange(6.0, device='cuda'), torch.tensor([1, 5], device='cuda')\n"

@@ -161,6 +161,27 @@ def test_several_gpus():
     assert [(event.name, event.device_index) for event in of_gpu(prof.events())] == [("exp", 0), ("exp", 1), ("Memcpy PtoP", 0)]
 
 
+@TWO
+def test_whoever_is_told_of_a_copy_between_gpus_may_use_others():
+    """Its program, or a tensor's end within it, makes another GPU current before the copy's own event is made."""
+    from rushlight._core import device
+
+    x, names = torch.arange(3.0, device="cuda:0"), []
+
+    def told(name, place, stream, before, behind, nbytes):
+        names.append(name)
+        torch.cuda.synchronize(1)
+        for event in (before, behind):
+            device.event_destroy(event)
+
+    device.tell_times(told)
+    try:
+        y = x.to("cuda:1")
+    finally:
+        device.tell_times(None)
+    assert names == ["Memcpy PtoP"] and y.tolist() == [0.0, 1.0, 2.0]
+
+
 def test_steps_and_nothing_after_it():
     x = torch.randn(8).cuda()
     seen = []

@@ -71,6 +71,18 @@ WRITES = {
 CASES = [(name, dim) for name, (shape, _) in (CALLS | WRITES).items() for dim in range(len(shape))]
 
 
+def test_taps_of_a_convolution_further_apart_than_32_bits_can_number():
+    """Before the others make their room."""
+    x = torch.empty(1, 2, FAR + 8, device="cuda", dtype=torch.float16)  # of which the ends are touched
+    x[..., :8], x[..., FAR:] = (torch.arange(16.0, device="cuda").reshape(1, 2, 8) * n for n in (1, 10))
+    weight = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]], device="cuda", dtype=torch.float16, requires_grad=True)
+    y = F.conv1d(x, weight, dilation=FAR)
+    assert y.tolist() == [[[i * 21.0 + (i + 8) * 43.0 for i in range(8)]]]
+    assert torch.autograd.grad(y.sum(), weight)[0].tolist() == [[[28.0, 280.0], [92.0, 920.0]]]
+    del x, y
+    torch.cuda.empty_cache()
+
+
 @pytest.fixture(scope="module")
 def room():
     """Memory that the elements lie in."""

@@ -117,6 +117,30 @@ def test_each_thread_leaves_a_stream_for_what_was_current_there():
     assert found == {"first": torch.cuda.default_stream(), "second": own}
 
 
+@pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.parametrize("sums", [False, True])
+def test_gradients_that_a_side_stream_reads_are_kept_until_it_has(thread, sums):
+    """Gradients made on one stream and read on another: who works on the first one meanwhile is not given their memory."""
+    n, side, main, junk = 1000, torch.cuda.Stream(), torch.cuda.current_stream(), []
+
+    def fill():
+        with torch.cuda.stream(main):
+            junk.extend(torch.full((size,), 9.0, device="cuda") for size in (n, 1) for _ in range(20))
+        main.synchronize()
+
+    x = torch.ones(n, device="cuda", requires_grad=True)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(side):
+        y = x.cumsum(0)
+        part = y.sum() * 5  # its gradient is added to the other one on the side stream
+    main.wait_stream(side)
+    loss = y.sum() * 3 + part if sums else (y * 3).sum()
+    x.register_hook(lambda grad: elsewhere(fill) if thread else fill())  # the side stream is current, and has not begun
+    loss.backward()
+    torch.cuda.synchronize()
+    assert x.grad.tolist() == [(8.0 if sums else 3.0) * i for i in range(n, 0, -1)] and junk[0][0].item() == 9.0
+
+
 def test_memory_of_others_is_taken_by_a_fresh_thread():
     class Lent:
         __cuda_array_interface__ = torch.arange(3.0, device="cuda").__cuda_array_interface__

@@ -26,6 +26,12 @@ def _geometry(x, places, groups, outputs):
     }  # fmt: skip
 
 
+def _numbers(x, places, taps, step, start, gap):
+    """The C++ type that numbers the places of an image, and along each dim those that windows reach: int where that is wide enough."""
+    reach = [n * s + abs(first) + k * abs(g) for n, s, first, k, g in zip(places.shape[2:], step, start, taps, gap)]
+    return "int" if max(math.prod(places.shape[2:]), *x.shape[2:], *reach) < 1 << 31 else "i64"
+
+
 @for_core
 def convolution(input, weight, bias, sizes, stride, padding, dilation, transposed):
     """The convolution or its transpose in one call of a library; None where there is none: then it is composed of ``correlate``.
@@ -56,11 +62,15 @@ def correlate(x, rows, bias, out, steps, offsets, groups):
     type = name(x)
     how, side = machinery(type, rows.shape[0] // groups, out.shape[0] * math.prod(out.shape[2:]), on_tensor_cores(type, convolution=True))
     pixels = out.shape[0] * math.prod(out.shape[2:])
+    windows = {
+        "taps": tuple(rows.shape[1:4]), "step": tuple(steps), "start": tuple(o[0] for o in offsets),
+        "gap": tuple(o[1] - o[0] if len(o) > 1 else 1 for o in offsets),
+    }  # fmt: skip
+    tiles = -(-(rows.shape[0] // groups) // side) * -(-pixels // side)
     _kernels(
-        f"correlate<{type},{sums_in(type)},{how}>", x, (-(-(rows.shape[0] // groups) // side) * -(-pixels // side), min(groups, 65535), 1),
+        f"correlate<{type},{sums_in(type)},{how},{_numbers(x, out, **windows)}>", x, (tiles, min(groups, 65535), 1),
         x=x, w=rows, bias=None if bias is None else shape.contiguous(plain(bias)), out=out, w_stride=math.prod(rows.shape[1:]), parts=1,
-        taps=tuple(rows.shape[1:4]), step=tuple(steps), start=tuple(o[0] for o in offsets),
-        gap=tuple(o[1] - o[0] if len(o) > 1 else 1 for o in offsets), **_geometry(x, out, groups, rows.shape[0]),
+        **windows, **_geometry(x, out, groups, rows.shape[0]),
     )  # fmt: skip
 
 
@@ -75,9 +85,10 @@ def weight_sums(x, grad, window, steps, edges, gaps, groups):
     tiles = -(-(outputs // groups) // side) * -(-n // side)
     parts, stretch = cut(tiles * groups, pixels)
     partial = creation.empty((parts, outputs, *window, channels), dtype=dtypes()[DTYPES[sum]], device=x.device)
+    windows = {"taps": tuple(window), "step": tuple(steps), "start": tuple(-e for e in edges), "gap": tuple(gaps)}
     _kernels(
-        f"weights<{type},{sum},{how}>", x, (tiles, min(groups * parts, 65535), 1), x=x, w=grad, out=partial, parts=parts, stretch=stretch,
-        taps=tuple(window), step=tuple(steps), start=tuple(-e for e in edges), gap=tuple(gaps), **_geometry(x, grad, groups, outputs),
+        f"weights<{type},{sum},{how},{_numbers(x, grad, **windows)}>", x, (tiles, min(groups * parts, 65535), 1),
+        x=x, w=grad, out=partial, parts=parts, stretch=stretch, **windows, **_geometry(x, grad, groups, outputs),
     )  # fmt: skip
     total = partial[0] if parts == 1 else partial.sum(0)
     return shape.contiguous(shape.permute(shape.cast(total, grad.dtype), (0, 4, 1, 2, 3)))
