@@ -342,7 +342,7 @@ cdef Tensor _in_order_of(Tensor model, int ndim, const int64_t* sizes, const int
 def read(Tensor source, Tensor offsets, bint row_major=True):
     """The elements of ``source`` at ``offsets`` (two views of one shape) in new memory, row-major or in the order of dims that they have."""
     cdef Tensor out
-    if row_major or source.count and source.flags & offsets.flags & CONTIGUOUS:
+    if row_major or source.ndim == 1 or source.count and source.flags & offsets.flags & CONTIGUOUS:
         out = empty(source.code, source.ndim, source.sizes, source.place)
     else:
         out = _in_order_of(source, source.ndim, source.sizes, source.strides, offsets.strides)
