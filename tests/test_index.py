@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from expressions import check, check_gradients, rows
-from oracle import DTYPES, rl, same, torch
+from oracle import DTYPES, refused_alike, rl, same, torch
 
 
 @rows(
@@ -560,3 +560,39 @@ def test_assignments(key):
             except (RuntimeError, IndexError) as error:
                 found.append((type(error).__name__, str(error).splitlines()[0]))
         assert found[1] == found[0], value
+
+
+@pytest.mark.parametrize("key", ["..., ...", "0, ..., ...", "..., 0, ...", "..., a, ...", "a, ..., ...", "0, ..., a, ..."])
+def test_a_second_ellipsis_in_a_key(key):
+    results = []
+    for library in (torch, rl):
+        x = library.arange(24).reshape(2, 3, 4)
+        found = eval(f"x[{key}]", {"x": x, "a": library.tensor([0, 1])})
+        exec(f"x[{key}] = 7", {"x": x, "a": library.tensor([0, 1])})
+        results.append((found.tolist(), x.tolist()))
+    assert results[1] == results[0]
+
+
+@pytest.mark.parametrize("key", ["5, a", "a, 5", "None, 5, a", "..., 5, a", ":, 5, a", "None, -9", "..., -9", "None, :, -9"])
+def test_an_integer_beyond_a_dim_is_told_by_its_place_in_the_key(key):
+    refused_alike(lambda library: eval(f"x[{key}]", {"x": library.ones(2, 3, 4), "a": library.tensor([0, 1])}), IndexError)
+
+
+_LAID = "x|x.permute(2, 0, 1)|x.permute(1, 0, 2)|x.transpose(0, 1)[:, ::2]|x[:1].permute(2, 1, 0)|x[:, :1].permute(1, 2, 0)|x[:0].mT"
+_KEYS = "a|b|:, a|:, :, a|a, a|a, :, a|:, b|b, b|b.T|:, b.T|b.T, :, b|True|None, a|a[:, None], a|a[None], b.T|:, c, c|d|a[:1]|:, a[:1]|e"
+
+
+@pytest.mark.parametrize("laid", _LAID.split("|"))
+@pytest.mark.parametrize("key", _KEYS.split("|"))
+def test_what_is_read_at_index_tensors_lies_as_pytorchs(laid, key):
+    vectors = {"a": [0, -1], "b": [[0, -1, 0], [-1, 0, 0]], "c": [[0], [0]], "d": [False, True], "e": []}
+    found = []
+    for library in (torch, rl):
+        x = eval(laid, {"x": library.arange(60).reshape(3, 4, 5)})
+        names = {name: library.tensor(values, dtype=library.bool if name == "d" else library.int64) for name, values in vectors.items()}
+        try:
+            result = eval(f"x[{key}]", {"x": x, **names})
+            found.append((result.tolist(), result.shape, result.stride()))
+        except IndexError:
+            found.append(IndexError)
+    assert found[1] == found[0]

@@ -325,3 +325,8 @@ def test_the_gradient_of_an_index_that_leaves_nothing_out_is_a_view():
         assert found.shape == x.shape and found.data_ptr() == grad.data_ptr() and rl.equal(found, grad.reshape(3, 4))
     (found,) = rl.autograd.grad(x[1:], x, rl.ones(2, 4))
     assert rl.equal(found, rl.tensor([[0.0] * 4, [1.0] * 4, [1.0] * 4]))
+
+
+def test_a_full_turn_is_row_major():
+    for library in (torch, rl):
+        assert library.arange(6).as_strided((2, 3), (1, 2)).rot90(4).stride() == (3, 1)

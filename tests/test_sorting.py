@@ -1,5 +1,7 @@
 """Sorting, selection, order statistics, binary search and counting, against PyTorch."""
 
+import math
+
 import pytest
 from expressions import check, check_gradients, rows
 from oracle import DTYPES, name, same, to_rl, torch
@@ -336,3 +338,24 @@ def test_equal_bins_hold_what_lies_between_their_edges(bins, span):
     span = span or (float(ours.min()), float(ours.max()))
     found = rl.histogram(ours, bins, range=span)
     assert found.hist.tolist() == rl.histogram(ours, found.bin_edges).hist.tolist()
+
+
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive"])
+@pytest.mark.parametrize("sizes", [(3, 4, 3), (4, 3), (3, 4), (1, 3), (3, 1), (5,), (0, 3), (3, 0)])
+@pytest.mark.parametrize("laid", ["row-major", "turned", "every other"])
+def test_distinct_slices_lie_as_pytorchs(name, sizes, laid):
+    def found(library, dim):
+        x = library.arange(math.prod(sizes)).reshape(sizes[::-1] if laid == "turned" else sizes) % 7 % 3
+        x = x.permute(*range(len(sizes))[::-1]) if laid == "turned" else library.stack([x, x], -1)[..., 0] if laid == "every other" else x
+        try:
+            return [(t.tolist(), t.stride()) for t in getattr(library, name)(x, dim=dim, return_inverse=True, return_counts=True)]
+        except RuntimeError as error:
+            return str(error)
+
+    for dim in range(len(sizes)):
+        assert found(rl, dim) == found(torch, dim), dim
+
+
+def test_positions_of_a_vector_lie_as_those_of_matrices():
+    for library in (torch, rl):
+        assert library.ones(3).nonzero().stride() == (1, 3)

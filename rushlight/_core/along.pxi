@@ -69,6 +69,21 @@ cdef Tensor _slices_of(object input, object dim, object index, bint negative, in
     return _offsets(i, x.sizes[at[0]], x.strides[at[0]] * ITEMSIZE[x.code], negative, &outside)
 
 
+cdef Tensor _room(Tensor x, int at, int taken, Tensor index):
+    """New memory for x at an index whose dims come in place of ``taken`` dims of x from ``at`` on; index: row-major."""
+    cdef int64_t[MAX_RANK] sizes
+    cdef int64_t[MAX_RANK] mine
+    cdef int64_t[MAX_RANK] theirs
+    cdef int d, k, n = index.ndim, ndim = x.ndim - taken + n
+    for d in range(ndim):
+        if at <= d < at + n:
+            sizes[d], mine[d], theirs[d] = index.sizes[d - at], 0, index.strides[d - at]
+        else:
+            k = d if d < at else d - n + taken
+            sizes[d], mine[d], theirs[d] = x.sizes[k], x.strides[k], _beside(index, x.sizes[k], d < at)
+    return empty(x.code, ndim, sizes) if x.flags & CONTIGUOUS else _in_order_of(x, ndim, sizes, mine, theirs)
+
+
 cdef int _set_sizes(Loop* loop, Tensor t) noexcept:
     cdef int d
     loop.n_operands, loop.ndim = 3, t.ndim
@@ -102,7 +117,7 @@ cdef object index_select_quickly(PyObject** values, Py_ssize_t n, tuple names):
 
 
 cdef object _select_at(PyObject** values, bint negative):
-    """index_select; ``negative``: indices may count from the end."""
+    """index_select, row-major; ``negative``: a subscript, whose indices may count from the end, and whose dims lie as x's."""
     cdef Loop loop
     cdef int at = 0, d
     cdef int64_t[MAX_RANK] sizes
@@ -113,7 +128,7 @@ cdef object _select_at(PyObject** values, bint negative):
     x = <Tensor>values[0]
     for d in range(x.ndim):
         sizes[d] = offsets.count if d == at else x.sizes[d]
-    out = empty(x.code, x.ndim, sizes)
+    out = _room(x, at, 1, offsets) if negative and not x.flags & CONTIGUOUS else empty(x.code, x.ndim, sizes)
     _set_sizes(&loop, out)
     _put_operand(&loop, 0, out.address, out.strides, ITEMSIZE[x.code], -1)
     _put_operand(&loop, 1, x.address, x.strides, ITEMSIZE[x.code], at)
@@ -123,7 +138,8 @@ cdef object _select_at(PyObject** values, bint negative):
 
 
 cdef object _rows_at(Tensor x, Tensor index, bint negative):
-    """x's positions along dim 0 at an index tensor of any rank, whose dims come in place of that one; None for an index outside."""
+    """x's positions along dim 0 at an index tensor of any rank, whose dims come in place of that one; None for an index outside.
+    negative: as in :func:`_select_at`."""
     cdef Loop loop
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
@@ -136,7 +152,7 @@ cdef object _rows_at(Tensor x, Tensor index, bint negative):
         return None
     memcpy(sizes, index.sizes, index.ndim * sizeof(int64_t))
     memcpy(sizes + index.ndim, x.sizes + 1, (x.ndim - 1) * sizeof(int64_t))
-    out = empty(x.code, x.ndim + extra, sizes)
+    out = _room(x, 0, 1, offsets) if negative and not x.flags & CONTIGUOUS else empty(x.code, x.ndim + extra, sizes)
     _set_sizes(&loop, x)
     loop.size[x.ndim - 1] = offsets.count
     for d in range(x.ndim):
@@ -173,6 +189,11 @@ cdef bint _positions(object index) noexcept:
     return _common(index) and ((<Tensor>index).code == I64 or (<Tensor>index).code == I32)
 
 
+cdef bint _in_a_row(object index) noexcept:
+    """Index positions of a row-major tensor, or of a vector?"""
+    return _positions(index) and ((<Tensor>index).flags & CONTIGUOUS != 0 or (<Tensor>index).ndim == 1)
+
+
 cdef object embedding_quickly(PyObject** values, Py_ssize_t n, tuple names):
     """(weight, indices, ...)"""
     if not _common(<object>values[0]) or (<Tensor>values[0]).ndim != 2 or not _positions(<object>values[1]):
@@ -183,7 +204,6 @@ cdef object embedding_quickly(PyObject** values, Py_ssize_t n, tuple names):
 cdef object _points_at(Tensor x, list indices):
     """x at index tensors of one shape, for its leading dims."""
     cdef Loop loop
-    cdef int64_t[MAX_RANK] sizes
     cdef int64_t outside = 0, i
     cdef int d, k = len(indices), rest = x.ndim - len(indices)
     cdef Tensor first = <Tensor>indices[0], total = None, part, out
@@ -201,12 +221,10 @@ cdef object _points_at(Tensor x, list indices):
                 (<int64_t*>total.address)[i] += (<const int64_t*>part.address)[i]
     if first.ndim + rest > MAX_RANK:
         return None
-    memcpy(sizes, first.sizes, first.ndim * sizeof(int64_t))
-    memcpy(sizes + first.ndim, x.sizes + k, rest * sizeof(int64_t))
-    out = empty(x.code, first.ndim + rest, sizes)
+    out = _room(x, 0, k, total)
     loop.n_operands, loop.ndim = 3, rest + 1
     loop.size[rest] = total.count
-    loop.stride[0][rest] = out.count // total.count * ITEMSIZE[x.code]
+    loop.stride[0][rest] = out.strides[first.ndim - 1] * ITEMSIZE[x.code]
     loop.stride[1][rest], loop.stride[2][rest] = 0, 8
     for d in range(rest):
         loop.size[d] = x.sizes[x.ndim - 1 - d]
@@ -227,7 +245,7 @@ cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
         return None
     k = len(<list>indices)
     last = (<list>indices)[k - 1]
-    if not _positions(last):
+    if not _in_a_row(last):
         return None
     if k == 1:
         return _rows_at(<Tensor>values[0], <Tensor>(<list>indices)[0], True)
@@ -236,7 +254,7 @@ cdef object index_quickly(PyObject** values, Py_ssize_t n, tuple names):
         given[0], given[1], given[2] = values[0], <PyObject*>one, <PyObject*>last
         return _select_at(given, True)
     for one in <list>indices:
-        if not _positions(one):
+        if not _in_a_row(one):
             return None
     return _points_at(<Tensor>values[0], <list>indices)
 

@@ -66,28 +66,30 @@ cdef Tensor basic_index(Tensor t, tuple key):
     cdef int64_t[MAX_RANK] sizes
     cdef int64_t[MAX_RANK] strides
     cdef char* address = t.address
-    cdef int dim = 0, out = 0, used = _dims_used(key, t.ndim)
+    cdef int at, end, dim = 0, out = 0, beyond = 0, skipped = t.ndim - _dims_used(key, t.ndim)     # skipped: what each Ellipsis stands for
     cdef Py_ssize_t start, stop, step, length
     cdef int64_t index
     cdef int item = ITEMSIZE[t.code]
     cdef str label = "AliasBackward0"
-    cdef bint seen = False
-    for k in key:
+    for at, k in enumerate(key):
         if out >= MAX_RANK:
             raise ValueError(f"too many dimensions: rushlight's tensors have at most {MAX_RANK}")
         if k is None:
+            if beyond > 0:
+                raise IndexError(f"Dimension out of range (expected to be in range of [{-out - 1}, {out}], but got {out + beyond})")
             sizes[out] = 1
             strides[out] = t.sizes[dim] * t.strides[dim] if dim < t.ndim else 1
             out += 1
             label = "UnsqueezeBackward0"
         elif k is Ellipsis:
-            if seen:
-                raise IndexError("an index can only have a single ellipsis ('...')")
-            seen = True
-            for _ in range(t.ndim - used):
+            beyond = dim + skipped - t.ndim                # of a second one: then only what takes no dim may follow
+            end = t.ndim if beyond > 0 else dim + skipped
+            while dim < end:
                 sizes[out], strides[out] = t.sizes[dim], t.strides[dim]
                 out += 1
                 dim += 1
+        elif dim == t.ndim:
+            raise IndexError(f"too many indices for tensor of dimension {t.ndim}\n  Each Ellipsis of the key stands for {skipped} dims.")
         elif type(k) is slice:
             PySlice_Unpack(k, &start, &stop, &step)
             if step <= 0:
@@ -102,7 +104,7 @@ cdef Tensor basic_index(Tensor t, tuple key):
         else:
             index = k
             if index < -t.sizes[dim] or index >= t.sizes[dim]:
-                raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {t.sizes[dim]}")
+                raise IndexError(f"index {index} is out of bounds for dimension {at} with size {t.sizes[dim]}")
             address += (index + t.sizes[dim] if index < 0 else index) * t.strides[dim] * item
             dim += 1
             label = "SelectBackward0"

@@ -230,7 +230,7 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
     """
     cdef list parts = []
     cdef list taken = []
-    cdef Tensor index, offsets
+    cdef Tensor index, laid, offsets
     cdef int dim = 0, at = 0
     cdef int64_t outside = 0
     for one in indices:
@@ -248,10 +248,11 @@ def locate(Tensor input, indices, mask_offsets, joined, error):
             dim += index.ndim
             continue
         one_error = None if input.place == 0 else _error_of(error, len(taken), input.sizes[dim])
-        offsets = _offsets(index, input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside, one_error)
+        laid = index if index.flags & CONTIGUOUS else clone(index)
+        offsets = _offsets(laid if laid is index else _in_memory(laid), input.sizes[dim], input.strides[dim] * ITEMSIZE[input.code], True, &outside, one_error)
         if offsets is None:
             raise of_element(error(outside, len(taken), input.sizes[dim]))
-        parts.append(offsets)
+        parts.append(offsets if laid is index else _bare(offsets, laid.ndim, laid.sizes, laid.strides))
         taken.append(dim)
         dim += 1
     offsets = <Tensor?>(parts[0] if len(parts) == 1 else joined(parts))
@@ -280,6 +281,13 @@ def along(Tensor input, int dim, Tensor index, bint negative, error):
     return _spread_pair(drop(input, [dim]), offsets, dim)
 
 
+cdef inline int64_t _beside(Tensor index, int64_t size, bint before) noexcept:
+    """The stride of an index along a dim of another: one of size 1 is a view's (``index[None]``, ``index[..., None]``), and has a say in the order."""
+    if size != 1:
+        return 0
+    return 1 if index.ndim == 0 else index.sizes[0] * index.strides[0] if before else index.strides[index.ndim - 1]
+
+
 cdef tuple _spread_pair(Tensor rest, Tensor offsets, int at):
     """Both as views of one shape: the dims of ``offsets`` before dim ``at`` of ``rest``."""
     cdef int64_t[MAX_RANK] shape
@@ -293,7 +301,7 @@ cdef tuple _spread_pair(Tensor rest, Tensor offsets, int at):
             shape[i], mine[i], theirs[i] = offsets.sizes[i - at], 0, offsets.strides[i - at]
         else:
             k = i if i < at else i - n
-            shape[i], mine[i], theirs[i] = rest.sizes[k], rest.strides[k], 0
+            shape[i], mine[i], theirs[i] = rest.sizes[k], rest.strides[k], _beside(offsets, rest.sizes[k], i < at)
     return _bare(rest, rest.ndim + n, shape, mine), _bare(offsets, rest.ndim + n, shape, theirs)
 
 
@@ -304,9 +312,40 @@ cdef Tensor _bare(Tensor t, int ndim, const int64_t* sizes, const int64_t* strid
     return out
 
 
-def read(Tensor source, Tensor offsets):
-    """The elements of ``source`` at ``offsets`` (two views of one shape), row-major in new memory."""
-    cdef Tensor out = empty(source.code, source.ndim, source.sizes, source.place)
+cdef Tensor _in_memory(Tensor laid):
+    """The elements of a dense tensor as they follow one another in memory."""
+    cdef int64_t one = 1
+    return _bare(laid, 1, &laid.count, &one)
+
+
+cdef Tensor _in_order_of(Tensor model, int ndim, const int64_t* sizes, const int64_t* source, const int64_t* offsets):
+    """New memory for what is read at index tensors. Its dims lie in the order of the source's, and of the offsets' where it has none (stride 0)."""
+    cdef Loop loop
+    cdef int[MAX_RANK] perm
+    cdef int64_t[MAX_RANK] strides
+    cdef int64_t step = 1
+    cdef int d, at
+    cdef bint turned
+    loop.n_operands, loop.ndim = 2, ndim
+    for d in range(ndim):
+        at = ndim - 1 - d
+        loop.size[d], loop.stride[0][d], loop.stride[1][d] = sizes[at], source[at], offsets[at]
+    _order(&loop, 0, perm)
+    turned = is_turned(perm, ndim)
+    for d in range(ndim):
+        at = ndim - 1 - perm[d]
+        strides[at] = step
+        step *= sizes[at] if turned else max(sizes[at], <int64_t>1)
+    return empty_strided(model.code, ndim, sizes, strides, model.place)
+
+
+def read(Tensor source, Tensor offsets, bint row_major=True):
+    """The elements of ``source`` at ``offsets`` (two views of one shape) in new memory, row-major or in the order of dims that they have."""
+    cdef Tensor out
+    if row_major or source.ndim == 1 or source.count and source.flags & offsets.flags & CONTIGUOUS:
+        out = empty(source.code, source.ndim, source.sizes, source.place)
+    else:
+        out = _in_order_of(source, source.ndim, source.sizes, source.strides, offsets.strides)
     run("load", out, source, offsets)
     return out
 

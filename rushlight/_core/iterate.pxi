@@ -94,6 +94,15 @@ cdef int _order_after(Loop* loop, int first, int leads, int* perm) noexcept nogi
     return 0
 
 
+cdef bint is_turned(const int* perm, int ndim) noexcept nogil:
+    """Is this another order than row-major? Then strides beyond a dim without positions are 0, else as though it had one: as in PyTorch."""
+    cdef int d
+    for d in range(ndim):
+        if perm[d] != d:
+            return True
+    return False
+
+
 cdef int _permute(Loop* loop, int* perm) noexcept nogil:
     cdef int64_t[MAX_RANK] old
     cdef int i, o

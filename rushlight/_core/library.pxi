@@ -99,7 +99,7 @@ cdef class Library(Operator):
                 return taped.record(self.signature, values, result)
         if result is None:
             result = self.run(forward, args, n, kwnames, record and self.backward is not None)
-        own(result)
+        own(result, self.backward is not None or self.quick is not None)
         if self.keeps_format:
             result = self.in_format(args, n, kwnames, result)
         if record and self.backward is not None:
@@ -291,29 +291,30 @@ cdef tuple renamed(tuple kwnames, frozenset accepted):
     return kwnames
 
 
-cdef int own(object result) except -1:
-    """Results that nobody else holds are nobody's views where they are views of what a definition made for itself, and as good as unwritten."""
+cdef int own(object result, bint whole) except -1:
+    """Results that nobody else holds are nobody's views where they are views of what a definition made for itself, and as good as unwritten.
+    whole: made by one operator of PyTorch's, in new memory; not a composition, whose last step may be a view."""
     cdef PyObject* x
     cdef Py_ssize_t i
     if isinstance(result, Tensor):
         if (<PyObject*>result).ob_refcnt == 1:
-            own_view(<Tensor>result)
+            own_view(<Tensor>result, whole)
     elif isinstance(result, tuple):
         for i in range(len(<tuple>result)):
             x = PyTuple_GET_ITEM(result, i)
             if x.ob_refcnt == 1 and isinstance(<object>x, Tensor):
-                own_view(<Tensor>x)
+                own_view(<Tensor>x, whole)
     return 0
 
 
-cdef int own_view(Tensor x) except -1:
+cdef int own_view(Tensor x, bint whole) except -1:
     """A view that alone knows its base, and the base's history up to the last write, goes on without it."""
     cdef int64_t step = 1
     cdef int i
     if x.base is not None and (<PyObject*>x.base).ob_refcnt == 1 and x.view_version == version_of(x):
         x.base = None
         x.flags &= ~<uint32_t>(UNRECORDED_VIEW | MULTI_VIEW)
-        if x.flags & CONTIGUOUS:
+        if whole and x.flags & CONTIGUOUS:
             for i in range(x.ndim - 1, -1, -1):      # dims of size 1 may have come from elsewhere
                 x.strides[i] = step
                 step *= max(x.sizes[i], <int64_t>1)

@@ -390,6 +390,7 @@ cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, L
     cdef int[MAX_RANK] perm
     cdef int64_t[MAX_RANK] strides
     cdef int64_t step
+    cdef bint turned
     cdef Tensor t
     loop.ndim = ndim
     for d in range(ndim):                                       # loop dims: innermost first
@@ -417,10 +418,11 @@ cdef int _strided_loop(Program p, Operand* operands, list outputs, bint given, L
     _permute(loop, perm)
     if not given:
         step = 1
+        turned = not p.row_major and is_turned(perm, ndim)
         for d in range(ndim):
             i = ndim - 1 - d if p.row_major else ndim - 1 - perm[d]
             strides[i] = step
-            step *= max(shape[i], <int64_t>1)
+            step *= shape[i] if turned else max(shape[i], <int64_t>1)
         for o in range(n_out):
             t = empty_strided(p.codes[o], ndim, shape, strides, place)
             outputs.append(t)

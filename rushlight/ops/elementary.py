@@ -492,7 +492,12 @@ def rad2deg(input):
     return input * 57.29577951308232
 
 
-@pointwise(floating=True, where="function function_ method", numbers="")
+def _no_bool_exponent(input, other):
+    if other.dtype.name == "bool" and input.is_floating_point():
+        raise NotImplementedError("\"ldexp_cpu_exp\" not implemented for 'Bool'\n  [ldexp] convert the exponents to integers, with .int().")
+
+
+@pointwise(floating=True, where="function function_ method", numbers="", bools=_no_bool_exponent)
 def ldexp(input, other):
     """``input * 2 ** other``: a float from the mantissa and exponent of :func:`frexp`.
 

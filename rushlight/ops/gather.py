@@ -178,6 +178,8 @@ def _(grad, dim, index, needs, shapes):
 def _scatter_value(input, dim: integer, index, value):
     dim = _wrap(dim, input.ndim)
     _check_index("scatter", input, index, "self")
+    if not index.numel():  # no element is written: whether the dtype holds the number is not asked
+        return
     spread = shape.expand(one_element(value, input), tuple(index.shape))
     _check_scatter("scatter", input, dim, index, spread)
     _scatter("set", input, dim, index, spread)

@@ -107,7 +107,7 @@ def _coordinates(input):
     if positions.numel() == 0:
         return creation.empty_strided((0, input.ndim), (1, 0), dtype=_int64, device=input.device)
     if input.ndim == 1:
-        return shape.unsqueeze(positions, 1)
+        return shape.as_strided(positions, (positions.numel(), 1), (1, positions.numel()))  # as those of more dims lie
     return core.unravel(positions, tuple(input.shape))
 
 

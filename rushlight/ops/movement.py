@@ -164,7 +164,7 @@ def rot90(input, k=1, dims=(0, 1)):
     k %= 4
     if k % 2:  # as PyTorch's, not row-major
         return shape.transpose(_flip(input, [b if k == 1 else a]), a, b)
-    return _flip(input, [a, b]) if k == 2 else shape.clone(input)
+    return _flip(input, [a, b]) if k == 2 else shape.clone(input, memory_format=FORMATS["contiguous_format"])
 
 
 # -- repetitions --

@@ -10,6 +10,7 @@ from .._core.tape import records
 from . import comparison, creation, gather, joining, movement, reduction, shape
 from ._define import composite, integer, library
 from ._outputs import elementwise, exact, sharing
+from .casting import FORMATS
 from .index import title, zeros_of
 from .joining import _wrap
 
@@ -28,7 +29,8 @@ def back(result, input, dim):
     """The inverse of :func:`last` for a result whose last dim may have another size."""
     if input.ndim == 0:
         return shape.reshape(result, ())
-    return result if dim == input.ndim - 1 else shape.contiguous(shape.transpose(result, dim, -1))
+    turned = shape.transpose(result, dim, -1)  # dims of size 1 make it row-major, though not in its strides
+    return result if dim == input.ndim - 1 else shape.clone(turned, memory_format=FORMATS["contiguous_format"])
 
 
 def _ordered(name, input):
@@ -312,18 +314,25 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim: i
     return _result(input, "_unique2", values[starts], inverse, _lengths(starts, n) if return_counts else None)
 
 
-def _unique_slices(x, dim, return_inverse, return_counts):
-    rows = shape.transpose(x, 0, dim)
+def _unique_slices(x, dim, return_inverse, return_counts, sorted=True):
+    """The distinct slices along ``dim``, in order (not ``sorted``: those that differ from the one before them), inverse and counts."""
+    rows = movement.movedim(x, dim, 0)
     n = rows.shape[0]
-    if n == 0 or x.numel() == 0:
-        if n and x.numel() == 0:
+    if x.numel() == 0:
+        if n:
             raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
         none = creation.zeros(0, dtype=_int64, device=x.device)
-        return x, none if return_inverse else None, none if return_counts else None
-    order, differs = _ordered_rows(shape.reshape(rows, (n, -1)))
+        return creation.empty(x.shape, dtype=x.dtype, device=x.device), none if return_inverse else None, none if return_counts else None
+    flat = shape.contiguous(shape.reshape(rows, (n, -1)))
+    if sorted:
+        order, differs = _ordered_rows(flat)
+    else:
+        order, differs = None, reduction.any(comparison.ne(flat[1:], flat[:-1]), 1)
     starts, numbers = _runs(differs, n)
-    values = shape.transpose(rows[order[starts]], 0, dim)
-    return values, _unmoved(order, numbers) if return_inverse else None, _lengths(starts, n) if return_counts else None
+    chosen = flat[order[starts] if sorted else starts]
+    values = movement.movedim(shape.reshape(chosen, (-1, *rows.shape[1:])), 0, dim)  # each slice is row-major in memory
+    inverse = _unmoved(order, numbers) if return_inverse and sorted else numbers if return_inverse else None
+    return values, inverse, _lengths(starts, n) if return_counts else None
 
 
 def _ordered_rows(flat):
@@ -348,15 +357,10 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim: in
     """
     _check_unique(input, dim)
     x = input.detach()
-    if dim is None:
-        rows = shape.reshape(x, (-1,))
-        starts, numbers = _distinct(rows, return_inverse)
-    else:
-        dim = _wrap(dim, input.ndim)
-        rows = shape.transpose(x, 0, dim)
-        flat = shape.reshape(rows, (rows.shape[0], -1))
-        starts, numbers = _runs(reduction.any(comparison.ne(flat[1:], flat[:-1]), 1), rows.shape[0])
-    values = rows[starts] if dim is None else shape.transpose(rows[starts], 0, dim)
-    inverse = shape.reshape(numbers, tuple(input.shape)) if dim is None and return_inverse else numbers
-    lengths = _lengths(starts, rows.shape[0]) if return_counts else None
-    return _result(input, "unique_consecutive", values, inverse if return_inverse else None, lengths)
+    if dim is not None:
+        found = _unique_slices(x, _wrap(dim, input.ndim), return_inverse, return_counts, sorted=False)
+        return _result(input, "unique_consecutive", *found)
+    flat = shape.reshape(x, (-1,))
+    starts, numbers = _distinct(flat, return_inverse)
+    inverse = shape.reshape(numbers, tuple(input.shape)) if return_inverse else None
+    return _result(input, "unique_consecutive", flat[starts], inverse, _lengths(starts, flat.shape[0]) if return_counts else None)

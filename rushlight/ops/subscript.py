@@ -33,13 +33,10 @@ def parse_key(input, key):
     """(view of ``input``, index tensors): the list has a tensor or None for each leading dim of the view, one for all dims of a mask."""
     elements = [k if k is None or k is Ellipsis or type(k) is slice else _element(k) for k in key]
     used = sum([1 if type(k) is slice else _width(k) for k in elements])
-    if used > input.ndim or sum([k is Ellipsis for k in elements]) > 1:
-        raise IndexError(
-            f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims; it may have one "
-            "Ellipsis."
-        )
+    if used > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim}\n  The key takes {used} dims.")
     view, indices, dim = input, [], 0
-    for k in elements:
+    for at, k in enumerate(elements):
         if k is None or isinstance(k, bool):
             view = shape.unsqueeze(view, dim)
             indices.append(k if k is None else _truth(k))
@@ -47,6 +44,8 @@ def parse_key(input, key):
         elif k is Ellipsis:
             indices.extend([None] * (input.ndim - used))
             dim += input.ndim - used
+        elif dim + _width(k) > view.ndim:  # a second Ellipsis went beyond the last dim
+            raise IndexError(f"too many indices for tensor of dimension {view.ndim}\n  Each Ellipsis stands for {input.ndim - used} dims.")
         elif isinstance(k, Tensor):
             indices.append(k)
             dim += _width(k)
@@ -55,8 +54,11 @@ def parse_key(input, key):
             indices.append(None)
             dim += 1
         else:
+            size = view.shape[dim]
+            if not -size <= k < size:
+                raise IndexError(f"index {k} is out of bounds for dimension {at} with size {size}\n  Dimensions are the key's elements.")
             view = shape.select(view, dim, k)
-    return view, indices
+    return view, indices[: view.ndim]
 
 
 def _position(k):
@@ -197,7 +199,7 @@ def _joined(parts):
 @library(where="", differentiable="input", label="Index")
 def index(input, indices):
     """``input`` at index tensors, one (or None) for each leading dim: what remains of ``input[key]`` when the views are taken."""
-    return core.read(*_locate(core.plain(input), indices))
+    return core.read(*_locate(core.plain(input), indices), False)
 
 
 index.quick = core.quick["index"]
