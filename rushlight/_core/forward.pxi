@@ -83,3 +83,51 @@ def pause_recording():
 def resume_recording(int before):
     """Ends what pause_recording began."""
     thread_state().grad = before
+
+
+# -- the way forwards --
+
+def push(tuple outputs, tuple inputs, tuple tangents, transpose):
+    """The tangents of outputs (None: zero), given those of inputs: the graph between them walked in the order of recording.
+
+    Each node is asked once, by ``node.push(tangents of its inputs, [(shape, code)] of its outputs)``; where it has no such method, or this
+    returns NotImplemented, ``transpose`` is, with the node in front. Returns None if a node was recorded without shapes.
+    """
+    catch_up()
+    waiting.inside += 1
+    try:
+        return _push(outputs, inputs, tangents, transpose)
+    finally:
+        waiting.inside -= 1
+
+
+cdef list _push(tuple outputs, tuple inputs, tuple tangents, transpose):
+    cdef dict found = {}
+    cdef list given, starts
+    cdef Node node, n
+    cdef Tensor t
+    cdef uint64_t oldest = <uint64_t>-1
+    for t, tangent in zip(inputs, tangents):
+        node = edge(t)
+        found[node, t.output_nr if t.node is not None else 0] = tangent
+        oldest = min(oldest, node.sequence)
+    sources = {key[0] for key in found}
+    starts = [edge(t) for t in outputs]
+    for node in sorted(_reach([s for s in starts if s is not None], oldest), key=_sequence_of):
+        if node in sources:
+            continue
+        given = [None if n is None else found.get((n, 0 if node.numbers is None else node.numbers[i])) for i, n in enumerate(node.next)]
+        if given.count(None) == len(given):
+            continue
+        shapes = (<object>node).__dict__.get("shapes")
+        if shapes is None:
+            return None
+        meta = [shapes.get(i) for i in range(node.n_outputs)]
+        method = getattr(node, "push", None)
+        results = NotImplemented if method is None else method(given, meta)
+        if results is NotImplemented:
+            results = transpose(node, given, meta)
+        for i, tangent in enumerate(results):
+            if tangent is not None:
+                found[node, i] = tangent
+    return [None if s is None else found.get((s, t.output_nr if t.node is not None else 0)) for s, t in zip(starts, outputs)]

@@ -55,6 +55,7 @@ from rushlight._core.tape import FREED
 include "promote.pxi"
 include "iterate.pxi"
 include "program.pxi"
+include "overlap.pxi"
 include "waiting.pxi"
 include "launches.pxi"
 include "turned.pxi"
