@@ -50,9 +50,9 @@ class Recorder:
         # What the CPU alone does with gradients of rows a GPU is not asked for.
         _row_gradients.kept_rows = _row_gradients.summed_gradient = lambda *_: None
 
-        def pointwise(outputs, inputs, layout, stream=False, name="pointwise"):
+        def pointwise(outputs, inputs, layout, stream=False, interleaved=False, name="pointwise"):
             self.pointwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), layout), name)
-            return self.real[0](outputs, inputs, layout, stream, name)
+            return self.real[0](outputs, inputs, layout, stream, interleaved, name)
 
         def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):
             self.rowwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), mode, layout, stage, tuple(rows)), name)

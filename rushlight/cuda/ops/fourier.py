@@ -6,7 +6,7 @@ import math
 
 from ..._core.indexing import plain
 from ..._core.tensor import dtypes
-from ...ops import arithmetic, casting, creation, elementary, joining, movement, shape
+from ...ops import arithmetic, casting, creation, elementary, joining, movement, padding, shape
 from ...ops._define import planned
 from .._kernels import for_core
 from . import _cufft
@@ -87,7 +87,7 @@ def c2r(input, dims, scale, n):
     """The real signal, ``n`` long in the last of ``dims``, whose half spectrum is given; inverse direction."""
     last, have, x = dims[-1], n // 2 + 1, plain(input)
     if x.shape[last] < have:
-        x = movement.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - last) + [0, have - x.shape[last]])
+        x = padding.constant_pad_nd(x, [0, 0] * (x.ndim - 1 - last) + [0, have - x.shape[last]])
     x = shape.narrow(x, last, 0, have)
     done = _cufft.c2r(x, dims, scale, n)
     if done is not None:
