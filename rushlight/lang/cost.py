@@ -23,7 +23,7 @@ _COSTS = {
 }
 _COST = {name: cost for cost, names in _COSTS.items() for name in names.split()}
 _WIDE = frozenset(["f64", "i64", "u64"])
-_BRANCHING = frozenset("sin cos tan pow erfinv lgamma digamma polygamma zeta".split())
+_BRANCHING = frozenset("sin cos tan pow erfinv".split())  # their expansions have a rare path; dearer ones that do are long anyway
 
 
 def cost(roots):
