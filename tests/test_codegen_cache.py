@@ -34,7 +34,7 @@ print("right")
 def start(folder, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "RUSHLIGHT_CACHE": str(folder), **environment},
+        env={**os.environ, "RUSHLIGHT_CACHE": str(folder), "RUSHLIGHT_DRAFTS": "0", **environment},  # with them: test_drafts.py
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ hints: nn optim
 profiler: autograd cuda
 serialization: io types
 hub: serialization
-utils: _absent _core _ops amp autograd hub io nn overrides utils._pytree
+utils: _absent _core _ops amp autograd codegen hub io nn overrides utils._pytree
 datasets: utils
 version:
 __config__: _core backends version

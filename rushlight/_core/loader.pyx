@@ -57,6 +57,8 @@ cdef enum:
     MOST_SECTIONS = 64
     PAGE = 4096
     LINE = 64
+    STUB = 16           # bytes; jmp *slot(%rip), which takes 6
+    STUBS = PAGE // STUB
     APART = 19 * LINE   # kernels that all began with a page would share its sets of the instruction cache: each begins so much later
 
 cdef enum:  # types of relocations: both write S + A - P, 4 bytes, of symbol S, addend A and place P
@@ -90,6 +92,50 @@ def load(bytes code not None, str name not None):
     if entry == NULL:
         munmap(image.base, image.bytes)
     return <size_t>entry
+
+
+# -- stubs: addresses that stay while the code behind them changes --------------------------------------------------------
+
+HAS_STUBS = bool(_is_this_processor())
+cdef char* _stubs = NULL    # a page of them; in the page behind it the slot of each, an address
+cdef int _used = STUBS
+
+
+def stub(size_t address):
+    """The address of code that jumps to ``address``, until :func:`redirect` says where to instead. MemoryError where there is none."""
+    global _used
+    if _used == STUBS:
+        _more_stubs()
+    cdef char* place = _stubs + _used * STUB
+    _used += 1
+    redirect(<size_t>place, address)
+    return <size_t>place
+
+
+def redirect(size_t stub, size_t address):
+    """From now on ``stub`` jumps to ``address``: a store of 8 bytes at once, so calls in other threads go to the one or to the other."""
+    cdef size_t offset = stub % PAGE
+    (<size_t*>(stub - offset + PAGE))[offset // STUB] = address
+
+
+cdef int _more_stubs() except -1:
+    global _stubs, _used
+    cdef char* page = <char*>mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0)
+    cdef int32_t i, distance
+    if page == <char*>MAP_FAILED:
+        raise MemoryError("no memory for the addresses of kernels")
+    for i in range(STUBS):
+        distance = PAGE + 8 * i - (STUB * i + 6)
+        memcpy(page + STUB * i, b"\xff\x25", 2)
+        memcpy(page + STUB * i + 2, &distance, 4)
+    if mprotect(page, PAGE, PROT_READ | PROT_EXEC) != 0:
+        munmap(page, 2 * PAGE)
+        raise MemoryError("memory can't be made executable here; RUSHLIGHT_DRAFTS=0 does without addresses that change")
+    _stubs, _used = page, 0
+    return 0
+
+
+# -- an object file -------------------------------------------------------------------------------------------------------
 
 
 cdef bint _examine(Image* image) noexcept nogil:

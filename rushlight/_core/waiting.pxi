@@ -18,8 +18,17 @@ cdef enum:
     MAX_WAITING = 16
     BLOCK = 4096                   # elements that the calls make in turn: what they share stays in the second-level cache
 
-# Results of at least so many bytes wait; negative: none. 0 is for tests: all do, and are filled with nonsense meanwhile.
-cdef int64_t WAITING_BYTES = int(os.environ.get("RUSHLIGHT_WAITING_BYTES") or 1 << 20)
+
+def _least_that_wait():
+    """Results of at least so many bytes wait; negative: none. 0 is for tests: all do, and are filled with nonsense meanwhile."""
+    text = os.environ.get("RUSHLIGHT_WAITING_BYTES") or str(1 << 20)
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"RUSHLIGHT_WAITING_BYTES must be a whole number of bytes (negative: no call waits), got {text!r}; unset it for {1 << 20}") from None
+
+
+cdef int64_t WAITING_BYTES = _least_that_wait()
 
 # Small calls go by run_dense, which reads what is there: none of their operands waits, unless small results wait too.
 cdef bint SMALL_WAIT = 0 <= WAITING_BYTES < 4 * GRAIN

@@ -27,6 +27,7 @@ class Library:
         """A fresh process: nothing that earlier rows left in memory is there."""
         self.close()
         env = dict(os.environ, OMP_NUM_THREADS=self.arguments[2], RUSHLIGHT_NUM_THREADS=self.arguments[2])
+        env["RUSHLIGHT_DRAFTS"] = "0"  # nothing is compiled while a row runs
         command = [sys.executable, "-m", "rushlight.bench.worker", *self.arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 

@@ -220,6 +220,11 @@ class Folder:
             if total <= LIMIT * 3 // 4:
                 break
 
+    def remove(self, name):
+        """Drop the entry ``name``, if there is one."""
+        if self.path is not None:
+            self._remove(self._entry(name))
+
     @staticmethod
     def _remove(path):
         try:

@@ -1,6 +1,6 @@
 """Native kernels for the CPU: the public entries. docs/internals.md ("Kernels") states what each computes and its signature."""
 
-from . import cache, llvm
+from . import cache, drafts, llvm
 from .outputs import Output, described, lowered_outputs
 
 _addresses = {}  # entry name -> address; kernels stay loaded
@@ -110,10 +110,15 @@ def _kernel(family, name, outputs, flags, write):
 
 def _from_disk(entry, symbol):
     code = cache.folder().read(entry)
-    return None if code is None else llvm.load(code, symbol)
+    if code is not None:
+        return llvm.load(code, symbol)
+    return drafts.from_disk(entry, symbol) if drafts.enabled() else None
 
 
 def _compiled(entry, symbol, write):
-    code = llvm.compile(write(symbol), symbol)
+    text = write(symbol)
+    if drafts.enabled():
+        return drafts.compiled(entry, symbol, text)
+    code = llvm.compile(text, symbol)
     cache.folder().write(entry, code)
     return llvm.load(code, symbol)

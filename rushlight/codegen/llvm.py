@@ -60,16 +60,28 @@ class Host:
             return 512
         return 256 if has("avx2") else 128
 
-    def machine(self):
+    def machine(self, optimizes=True):
         """A new target machine (the JIT takes its own for good). A kernel's sections lie together: 32 bits reach from one to another."""
         model = "small" if self.x86 else "jitdefault"
         target = binding().Target.from_default_triple()
-        return target.create_target_machine(cpu=self.cpu, features=self.flags, opt=2, reloc="pic", codemodel=model, jit=True)
+        return target.create_target_machine(
+            cpu=self.cpu, features=self.flags, opt=2 if optimizes else 0, reloc="pic", codemodel=model, jit=True
+        )
 
     @functools.cached_property
     def compiler(self):
-        """The target machine that emits objects."""
-        return self.machine()
+        """What optimized objects are made by, under the lock."""
+        return Compiler(self)
+
+    @functools.cached_property
+    def drafter(self):
+        """What drafts are made by (drafts.py), under the lock."""
+        return Compiler(self, optimizes=False)
+
+    @functools.cached_property
+    def refiner(self):
+        """What another thread makes optimized objects by meanwhile."""
+        return Compiler(self, context=binding().create_context())
 
     @functools.cached_property
     def jit(self):
@@ -107,28 +119,48 @@ def module(function, name, parameters):
     )  # fmt: skip
 
 
-def compile(text, name):
-    """The object code of an LLVM module in text form."""
-    start = time.perf_counter()
-    target, llvm = host(), binding()
-    with lock:
-        parsed = llvm.parse_assembly(text)
-        builder = llvm.create_pass_builder(target.compiler, llvm.create_pipeline_tuning_options(1))
+class Compiler:
+    """LLVM text to object code, for one thread at a time. ``context``: LLVM's, where another thread has one too."""
+
+    def __init__(self, target, optimizes=True, context=None):
+        self.machine, self.optimizes, self.context = target.machine(optimizes), optimizes, context
+
+    def compile(self, text, name):
+        """The object code of a module in text form."""
+        start = time.perf_counter()
+        parsed = binding().parse_assembly(text, self.context)
+        if self.optimizes:
+            self._clean_up(parsed)
+        code = self.machine.emit_object(parsed)
+        if debug_level() >= 1:
+            made = "compiled" if self.optimizes else "drafted"
+            sys.stderr.write(f"rushlight: {made} {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n")
+        if debug_level() >= 2:
+            sys.stderr.write(text + "\n")
+        if debug_level() >= 3:
+            sys.stderr.write(self.machine.emit_assembly(parsed) + "\n")
+        return code
+
+    def _clean_up(self, parsed):
+        """The text is already in good order (graphs are hash-consed, loops are vectors): more passes don't pay."""
+        llvm = binding()
         passes = llvm.create_new_module_pass_manager()
-        # The text is already in good order (graphs are hash-consed, loops are vectors): clean-up is all that pays.
         passes.add_sroa_pass()
         passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
-        passes.run(parsed, builder)
-        code = target.compiler.emit_object(parsed)
-        assembly = target.compiler.emit_assembly(parsed) if debug_level() >= 3 else None
-    if debug_level() >= 1:
-        sys.stderr.write(f"rushlight: compiled {name} in {1e3 * (time.perf_counter() - start):.1f} ms, {len(code)} bytes\n")
-    if debug_level() >= 2:
-        sys.stderr.write(text + "\n")
-    if assembly:
-        sys.stderr.write(assembly + "\n")
-    return code
+        passes.run(parsed, llvm.create_pass_builder(self.machine, llvm.create_pipeline_tuning_options(1)))
+
+
+def compile(text, name):
+    """The optimized object code of an LLVM module in text form."""
+    with lock:
+        return host().compiler.compile(text, name)
+
+
+def draft(text, name):
+    """The same in a third of the time, not optimized."""
+    with lock:
+        return host().drafter.compile(text, name)
 
 
 def load(code, name):

@@ -223,13 +223,10 @@ class Pointwise:
         for k, (place, kind) in self.sums.items():
             store = self.outputs[k]
             t, total = store.parts[0].type, self.fn.emit(f"load {kind}, ptr {place}")
-            half = self.lanes
-            while half := half // 2:
-                total = machine.sum(total, machine.shuffle(total, t, [(i + half) % self.lanes for i in range(self.lanes)]), t)
+            (one,) = machine.joined([total], [t], lambda half, lower, upper, t=t: [half.sum(*lower, *upper, t)])
             address = self.rows[k]
             if store.offset is not None:
                 address = advance(self.fn, address, self.distance(store.offset, self.uniform[self.lanes][store.offset]))
-            one = self.fn.emit(f"shufflevector {kind} {total}, {kind} poison, <1 x i32> zeroinitializer")
             Access(self.fn, 1).write(Place(address, "c", store.type), [one], [t], Machine(self.fn, 1, None).sum)
 
     def _main(self, whole):

@@ -164,13 +164,9 @@ def _entry(m, slot, t, index):
 
 
 def across(reduction, m, values):
-    """The slots of all lanes joined, in every lane: halves onto halves, so the order is fixed and the error small."""
-    lanes = half = m.lanes
-    while half > 1:
-        half //= 2
-        other = [m.shuffle(v, t, [(i + half) % lanes for i in range(lanes)]) for v, t in zip(values, reduction.slots, strict=True)]
-        values = reduction.join(m, values, other)
-    return [m.shuffle(v, t, [0] * lanes) for v, t in zip(values, reduction.slots, strict=True)]
+    """The slots of all lanes joined, in every lane."""
+    one = m.narrow(1)
+    return [one.shuffle(v, t, [0] * m.lanes) for v, t in zip(m.joined(values, reduction.slots, reduction.join), reduction.slots, strict=True)]
 
 
 def grouped(nodes):

@@ -6,6 +6,7 @@ import timeit
 
 import rushlight as torch
 
+from ...codegen import drafts
 from .measurement import Measurement, TaskSpec
 
 __all__ = ["Timer", "timer"]
@@ -41,9 +42,14 @@ class Timer:
         finally:
             torch.set_num_threads(threads)
 
+    def _warm_up(self, number):
+        """Some calls that do not count, and what their kernels are then compiled for anew."""
+        self._time(number)
+        drafts.settle()
+
     def timeit(self, number=1000000):
         """One :class:`Measurement` of ``number`` calls, after some that do not count."""
-        self._time(max(number // 100, 2))
+        self._warm_up(max(number // 100, 2))
         return Measurement(number, [self._time(number)], self._task_spec)
 
     def repeat(self, repeat=-1, number=-1):
@@ -56,6 +62,7 @@ class Timer:
 
     def _block_size(self, min_run_time):
         """How many calls make a run long enough that the clock does not matter: a thousandth of min_run_time, and 10,000 clock reads."""
+        self._warm_up(1)
         overhead = min(self._clock() for _ in range(5))
         number = 1
         while True:
