@@ -1,4 +1,4 @@
-"""Results as text, a line each: ``python draft_programs.py PART OF`` calls every OF-th operator of the registry, and kernels of every family.
+"""Results as text, a line each: ``python draft_programs.py PART OF`` calls every OF-th operator of the registry, and all families' kernels.
 
 Run with drafts and without them by test_drafts.py, which compares the lines.
 """
@@ -72,7 +72,32 @@ def families():
     yield "sums", lambda: x.cumsum(0)
     yield "bags", lambda: F.embedding_bag(rl.arange(60).reshape(12, 5), x)
     yield "norms", lambda: stepped(lambda a: F.batch_norm(a, None, None, training=True), [image])
+    yield from several_results()
     yield "random", lambda: rl.randn(1000, generator=rl.Generator().manual_seed(3))
+
+
+def several_results():
+    """(label, call) where one reduction's result is part of several: LLVM has taken a wrong lane there (codegen/machine.py, ``joined``)."""
+    for kind in (rl.float64, rl.float32):
+        for lines, columns in ((3, 4), (8, 8), (9, 17), (40, 130)):
+            x, labels = rl.randn(lines, columns).to(kind), rl.arange(lines) % columns
+            y, weight = rl.rand(lines, columns).to(kind) + 0.1, rl.rand(columns).to(kind) + 0.1
+            calls = {
+                "cross_entropy": lambda a, labels=labels: F.cross_entropy(a, labels),
+                "smoothed": lambda a, labels=labels, w=weight: F.cross_entropy(a, labels, w, label_smoothing=0.1),
+                "nll_loss": lambda a, labels=labels, w=weight: F.nll_loss(a, labels, w),
+                "var_mean": lambda a: sum(rl.var_mean(a, 1)),
+                "std_mean": lambda a: sum(rl.std_mean(a, 0)),
+                "aminmax": lambda a: sum(a.aminmax(dim=1)),
+                "layer_norm": lambda a, w=weight: F.layer_norm(a, a.shape[1:], w, w),
+                "rms_norm": lambda a, w=weight: F.rms_norm(a, a.shape[1:], w),
+                "normalize": F.normalize,
+                "cosine": lambda a, y=y: F.cosine_similarity(a, y),
+                "kl_div": lambda a, y=y: F.kl_div(a, y, reduction="batchmean"),
+                "softmax": lambda a: a.softmax(1) * a.logsumexp(1, keepdim=True),
+                "median": lambda a: a.median(1)[0],
+            }
+            yield from ((f"{name} {kind} {lines}x{columns}", lambda call=call, x=x: stepped(call, [x])) for name, call in calls.items())
 
 
 def main(part, of):

@@ -1,4 +1,4 @@
-"""Kernels are compiled twice: the draft's bits are the optimized kernel's, its address leads to that, and neither exit, fork nor damage comes between."""
+"""Kernels are compiled twice: a draft gives the optimized kernel's bits, its address leads to that; no exit, fork or damage comes between."""
 
 import ctypes
 import os

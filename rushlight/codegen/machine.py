@@ -103,10 +103,11 @@ class Machine:
         return Machine(self.fn, lanes, None)
 
     def joined(self, values, types, join):
-        """All lanes joined into one: ``join(machine, lower, upper)`` takes lists of values of the element types ``types``. The upper half of the lanes
-        goes onto the lower one, so the order is fixed and the error small.
+        """All lanes joined into one: ``join(machine, lower, upper)`` takes lists of values of the element types ``types``. The upper half
+        of the lanes goes onto the lower one, so the order is fixed and the error small.
 
-        Whole vectors turned about would do as well, but LLVM 22 takes the wrong lane where eight f64 are turned by one (tests/test_drafts.py).
+        Whole vectors turned about would do as well, but where eight f64 are turned by one LLVM 22 takes a wrong lane at times
+        (``several_results`` in tests/draft_programs.py).
         """
         machine = self
         while machine.lanes > 1:
