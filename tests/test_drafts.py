@@ -1,4 +1,4 @@
-"""Kernels are compiled twice: a draft gives the optimized kernel's bits, its address leads to that; no exit, fork or damage comes between."""
+"""Kernels are compiled twice: a draft gives the optimized kernel's bits, its address leads to that; no exit, fork or damage hurts."""
 
 import ctypes
 import os
