@@ -66,7 +66,7 @@ def from_disk(entry, symbol):
 def settle():
     """Wait until every kernel that this process has loaded is optimized: for those who measure."""
     global _latest
-    while (thread := _thread) is not None:
+    while (thread := _thread) is not None and thread.is_alive():
         _latest = 0.0
         thread.join(QUIET / 10)
 
@@ -110,7 +110,7 @@ def _optimize(draft):
     folder = cache.folder()
     code = folder.read(draft.entry)
     if code is None:
-        code = draft.host.refiner.compile(zlib.decompress(draft.text).decode(), draft.symbol)
+        code = draft.host.compiler.compile(zlib.decompress(draft.text).decode(), draft.symbol)
         folder.write(draft.entry, code)
     with llvm.lock:
         loader.redirect(draft.stub, llvm.load(code, draft.symbol))

@@ -70,18 +70,13 @@ class Host:
 
     @functools.cached_property
     def compiler(self):
-        """What optimized objects are made by, under the lock."""
+        """What optimized objects are made by."""
         return Compiler(self)
 
     @functools.cached_property
     def drafter(self):
-        """What drafts are made by (drafts.py), under the lock."""
+        """What drafts are made by (drafts.py)."""
         return Compiler(self, optimizes=False)
-
-    @functools.cached_property
-    def refiner(self):
-        """What another thread makes optimized objects by meanwhile."""
-        return Compiler(self, context=binding().create_context())
 
     @functools.cached_property
     def jit(self):
@@ -120,15 +115,15 @@ def module(function, name, parameters):
 
 
 class Compiler:
-    """LLVM text to object code, for one thread at a time. ``context``: LLVM's, where another thread has one too."""
+    """LLVM text to object code. Threads may use several at once: llvmlite lets one call at a time into LLVM."""
 
-    def __init__(self, target, optimizes=True, context=None):
-        self.machine, self.optimizes, self.context = target.machine(optimizes), optimizes, context
+    def __init__(self, target, optimizes=True):
+        self.machine, self.optimizes = target.machine(optimizes), optimizes
 
     def compile(self, text, name):
         """The object code of a module in text form."""
         start = time.perf_counter()
-        parsed = binding().parse_assembly(text, self.context)
+        parsed = binding().parse_assembly(text)
         if self.optimizes:
             self._clean_up(parsed)
         code = self.machine.emit_object(parsed)
