@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from kernel_calls import DTYPE, compute, integers, pointers, rng, run_pointwise, same, sample
 
-from rushlight.codegen import cpu
+from rushlight.codegen import cpu, drafts
 from rushlight.lang import expr as E
 from rushlight.lang import functions as f
 from rushlight.lang import types as ty
@@ -308,6 +308,7 @@ def test_vectors_side_by_side_give_the_same_bits(t, layout):
     """Vectors that are computed together in long rows, in lengths around that of such a step; with results in and around the caches."""
     made = SIDE_BY_SIDE[t](E.input(0, ty.opmath(t)), E.input(1, ty.opmath(t)))
     kernels = [cpu.pointwise(((made, t),), (t, t), layout, *flags) for flags in itertools.product([False, True], repeat=2)]
+    drafts.settle()  # the sign of a NaN is theirs
     for n in [*range(1, 20), 31, 63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 300, 1000]:
         given = [sample("f32" if t == "bf16" else t, (3, n), seed) for seed in (1, 2)]
         if t == "bf16":

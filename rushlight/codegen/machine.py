@@ -98,23 +98,17 @@ class Machine:
         lanes = ", ".join(f"i32 {i}" for i in picks)
         return self.fn.emit(f"shufflevector {self.type(t)} {x}, {self.type(t)} poison, {vector(len(picks), 'i32')} <{lanes}>")
 
-    def narrow(self, lanes):
-        """The same for so many lanes, and for values alone."""
-        return Machine(self.fn, lanes, None)
-
     def joined(self, values, types, join):
-        """All lanes joined into one: ``join(machine, lower, upper)`` takes lists of values of the element types ``types``. The upper half
-        of the lanes goes onto the lower one, so the order is fixed and the error small.
+        """All lanes joined in lane 0 by ``join(values, others)`` of lists of values of the element types ``types``: each half of the lanes
+        with the other one, then each quarter, so the order is fixed and the error small.
 
-        Whole vectors turned about would do as well, but where eight f64 are turned by one LLVM 22 takes a wrong lane at times
-        (``several_results`` in tests/draft_programs.py).
+        Halves are swapped, not turned about: where eight f64 are turned by one, LLVM 22 takes a wrong lane at times (``several_results`` in
+        tests/draft_programs.py).
         """
-        machine = self
-        while machine.lanes > 1:
-            half = machine.lanes // 2
-            lower, upper = ([machine.shuffle(v, t, range(at, at + half)) for v, t in zip(values, types, strict=True)] for at in (0, half))
-            machine = self.narrow(half)
-            values = join(machine, lower, upper)
+        half = self.lanes
+        while half := half // 2:
+            swapped = [self.shuffle(v, t, [i ^ half for i in range(self.lanes)]) for v, t in zip(values, types, strict=True)]
+            values = join(values, swapped)
         return values
 
     def choose(self, condition, t, a, b):

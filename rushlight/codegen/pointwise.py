@@ -223,10 +223,11 @@ class Pointwise:
         for k, (place, kind) in self.sums.items():
             store = self.outputs[k]
             t, total = store.parts[0].type, self.fn.emit(f"load {kind}, ptr {place}")
-            (one,) = machine.joined([total], [t], lambda half, lower, upper, t=t: [half.sum(*lower, *upper, t)])
+            (total,) = machine.joined([total], [t], lambda a, b, t=t: [machine.sum(*a, *b, t)])
             address = self.rows[k]
             if store.offset is not None:
                 address = advance(self.fn, address, self.distance(store.offset, self.uniform[self.lanes][store.offset]))
+            one = machine.shuffle(total, t, [0])
             Access(self.fn, 1).write(Place(address, "c", store.type), [one], [t], Machine(self.fn, 1, None).sum)
 
     def _main(self, whole):

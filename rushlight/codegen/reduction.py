@@ -165,8 +165,8 @@ def _entry(m, slot, t, index):
 
 def across(reduction, m, values):
     """The slots of all lanes joined, in every lane."""
-    one, joined = m.narrow(1), m.joined(values, reduction.slots, reduction.join)
-    return [one.shuffle(v, t, [0] * m.lanes) for v, t in zip(joined, reduction.slots, strict=True)]
+    joined = m.joined(values, reduction.slots, lambda a, b: reduction.join(m, a, b))
+    return [m.shuffle(v, t, [0] * m.lanes) for v, t in zip(joined, reduction.slots, strict=True)]
 
 
 def grouped(nodes):
