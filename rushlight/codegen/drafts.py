@@ -1,7 +1,7 @@
 """A kernel is wanted at once and then runs for days: so it is compiled twice.
 
 First without optimizing, in a third of the time. Such a *draft* gives the same bits (but for the sign of a NaN, which LLVM leaves open) and
-takes 1 to 2.5 times as long, for the text is in good order as it is written. When nothing was compiled for long, a thread compiles it again,
+takes 1 to 2.5 times as long, for the text is in good order as it is written. When nothing was compiled for long a thread compiles it again,
 optimized, writes that to the disk cache and turns the draft's stub to it: whoever has the address calls the new code from then on, in the
 middle of a large operator too. What a short process leaves undone the next one goes on with, for drafts are kept on disk with their text.
 
