@@ -20,6 +20,7 @@ from .._core import loader
 from . import cache, llvm
 
 QUIET = 0.2  # seconds without a new kernel before the thread begins: programs that start ask for many in a row
+_STEP = 0.02  # seconds at most that the thread sleeps before it looks again
 _SUFFIX = "-draft"
 
 _refining = threading.Lock()  # held while one kernel is compiled again, and at fork; before llvm.lock, which guards the next two
@@ -67,8 +68,8 @@ def settle():
     """Wait until every kernel that this process has loaded is optimized: for those who measure."""
     global _latest
     while (thread := _thread) is not None and thread.is_alive():
-        _latest = 0.0
-        thread.join(QUIET / 10)
+        _latest = -float("inf")
+        thread.join(_STEP)
 
 
 def _begun(entry, symbol, code, packed):
@@ -91,7 +92,7 @@ def _refine():
     global _thread
     while not _stop.is_set():
         if (rest := _latest + QUIET - time.monotonic()) > 0:
-            _stop.wait(rest)
+            _stop.wait(min(rest, _STEP))
             continue
         with llvm.lock:
             if not _drafts:
