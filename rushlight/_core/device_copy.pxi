@@ -63,13 +63,15 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
 cdef int wait(int place) except -1:
     cdef void* stream
     cdef int64_t queued
-    cdef int code
+    cdef int code, mode
     if place == META:
         return 0
     use(place)
     stream, queued = current_stream(place), faults_queued(place)
+    relax(&mode)                   # a stream beside another thread's capture
     with nogil:
         code = rl_driver.cuStreamSynchronize(stream)
+    unrelax(mode)
     check(code)
     raise_faults(place, stream, queued)
     return 0

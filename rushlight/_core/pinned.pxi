@@ -25,12 +25,12 @@ cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_cou
 
 cdef bint passed(PinnedBlock* b) except? True:
     """Are all copies that used the block done?"""
-    cdef int code, mode = RELAXED
+    cdef int code, mode
     use_any()
     while b.n_events:
-        exchange_mode(&mode)
+        relax(&mode)
         code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
-        exchange_mode(&mode)
+        unrelax(mode)
         if code == NOT_READY:
             return False
         check(code)
@@ -52,7 +52,7 @@ cdef int need_gpu() except -1:
 cdef Storage pinned_storage(int64_t nbytes):
     """A storage of pinned host memory."""
     cdef Storage s = Storage.__new__(Storage)
-    cdef int level = 12, code, mode = RELAXED
+    cdef int level = 12, code, mode
     cdef PinnedBlock* b
     cdef PinnedBlock** link
     global _pinned_live, _pinned_cached, _pinned_peak, _pinned_count
@@ -77,9 +77,9 @@ cdef Storage pinned_storage(int64_t nbytes):
         if b == NULL:
             raise MemoryError()
         b.size = <int64_t>1 << level
-        exchange_mode(&mode)
+        relax(&mode)
         code = rl_driver.cuMemHostAlloc(<void**>&b.address, b.size, 1)       # 1: portable, pinned for every GPU
-        exchange_mode(&mode)
+        unrelax(mode)
         if code:
             free(b)
             check(code)
@@ -106,7 +106,7 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
 
 cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
     """A copy that was just queued on ``stream`` reads or writes the block."""
-    cdef int i, mode = RELAXED
+    cdef int i, code, mode
     cdef int64_t* graphs
     global _pinned_captured
     if is_captured(stream):
@@ -128,9 +128,10 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
             return 0
     if b.n_events == PINNED_STREAMS:
         i = PINNED_STREAMS - 1
-        exchange_mode(&mode)       # another thread's capture
-        check(rl_driver.cuEventSynchronize(b.event[i]))
-        exchange_mode(&mode)
+        relax(&mode)       # another thread's capture
+        code = rl_driver.cuEventSynchronize(b.event[i])
+        unrelax(mode)
+        check(code)
         check(rl_driver.cuEventDestroy(b.event[i]))
         b.n_events -= 1
     i = b.n_events

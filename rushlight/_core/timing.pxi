@@ -76,10 +76,10 @@ def tell_of(str name, int place, Mark before):
 
 def event_wait(size_t event):
     """Waits until the stream has come past the event, of work that is not captured; what kernels recorded is left to others to raise."""
-    cdef int code, mode = RELAXED
+    cdef int code, mode
     use_any()
-    exchange_mode(&mode)
+    relax(&mode)
     with nogil:
         code = rl_driver.cuEventSynchronize(<void*>event)
-    exchange_mode(&mode)
+    unrelax(mode)
     check(code)
