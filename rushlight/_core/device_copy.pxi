@@ -107,7 +107,7 @@ cdef int copy_dense(Tensor target, Tensor source, bint non_blocking) except -1:
     if source.place and target.place or target.place == META:
         return 0
     if is_pinned_storage(host.memory):
-        pinned_in_use(<PinnedBlock*>host.memory.block, current_stream(place))
+        pinned_in_use(<PinnedBlock*>host.memory.block, place, current_stream(place))
     elif target.place and not (is_registered(source.address) and not non_blocking):
         return 0                   # pageable memory was read already; what another library pinned was not
     if not non_blocking or not is_pinned_storage(host.memory):

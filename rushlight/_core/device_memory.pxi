@@ -411,10 +411,10 @@ def record_stream(Tensor t, int index, size_t stream):
     cdef DeviceBlock* b = <DeviceBlock*>t.memory.block
     cdef Use* uses
     cdef int i
-    if t.place == 0 or t.memory.bucket != DEVICE_BLOCK or <void*>stream == b.pool.stream:
+    if t.place == 0 or t.memory.bucket != DEVICE_BLOCK or <void*>stream == b.pool.stream and index + 1 == b.pool.place:
         return
     for i in range(b.n_uses):
-        if b.uses[i].stream == <void*>stream:
+        if b.uses[i].stream == <void*>stream and b.uses[i].place == index + 1:       # the driver's own streams have one handle on all GPUs
             return
     uses = <Use*>realloc(b.uses, (b.n_uses + 1) * sizeof(Use))
     if uses == NULL:

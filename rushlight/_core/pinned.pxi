@@ -14,6 +14,7 @@ cdef struct PinnedBlock:
     bint given                     # its tensors are gone, the graphs are not
     PinnedBlock* next              # of those that are free, or of those in use by graphs
     int n_events
+    int place[PINNED_STREAMS]
     void* stream[PINNED_STREAMS]
     void* event[PINNED_STREAMS]
 
@@ -104,8 +105,8 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
     _pinned_cached += b.size
 
 
-cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
-    """A copy that was just queued on ``stream`` reads or writes the block."""
+cdef int pinned_in_use(PinnedBlock* b, int place, void* stream) except -1:
+    """A copy that was just queued on ``stream``, of the GPU ``place``, whose context is current, reads or writes the block."""
     cdef int i, code, mode
     cdef int64_t* graphs
     global _pinned_captured
@@ -123,7 +124,7 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
         b.n_graphs += 1
         return 0
     for i in range(b.n_events):
-        if b.stream[i] == stream:
+        if b.stream[i] == stream and b.place[i] == place:
             check(rl_driver.cuEventRecord(b.event[i], stream))
             return 0
     if b.n_events == PINNED_STREAMS:
@@ -136,7 +137,7 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
         b.n_events -= 1
     i = b.n_events
     check(rl_driver.cuEventCreate(&b.event[i], 2))
-    b.stream[i] = stream
+    b.place[i], b.stream[i] = place, stream
     b.n_events += 1
     check(rl_driver.cuEventRecord(b.event[i], stream))
     return 0

@@ -211,3 +211,21 @@ def test_a_stream_of_another_gpu_is_told_by_its_gpu():
     device.let_wait(0, own.cuda_stream, 1)
     own.synchronize()
     assert device.stream_query(0, torch.cuda.current_stream(0).cuda_stream)  # it was waited for
+
+
+@TWO
+def test_the_drivers_own_streams_of_two_gpus_are_two():
+    """Though their handle is one: of pinned memory that both read, and of memory that one of them made and the other uses."""
+    first, second = (torch.cuda.ExternalStream(0, device=f"cuda:{i}") for i in range(2))
+    batch = torch.arange(1000.0, device="cpu").pin_memory()
+    with first, second:
+        x, y = (batch.to(f"cuda:{i}", non_blocking=True) for i in range(2))
+        x.record_stream(second)
+        torch.cuda.synchronize(1)
+        y += 1  # queued where x is said to be used
+        address = x.data_ptr()
+        del x
+        again = torch.empty(1000, device="cuda:0")
+        assert again.data_ptr() != address
+        first.synchronize()
+        assert torch.equal(y.cpu(), batch + 1)
