@@ -123,6 +123,18 @@ def test_what_is_not_finite_on_tensor_cores_is_what_it_is_on_threads(name, numbe
         np.testing.assert_array_equal(np.where(np.isfinite(ours[result]), 0, ours[result]), np.where(np.isfinite(want), 0, want), result)
 
 
+@np.errstate(invalid="ignore", over="ignore")
+@pytest.mark.parametrize("name", ["q", "k", "v", "grad"])
+def test_a_nan_as_a_gpu_makes_it_beside_an_infinity_stays_one(name):
+    """All its bits are set, but for the sign."""
+    given = operands(np.float32, 64)
+    given[name][0, 0, 7:9, 3:5] = np.inf
+    given[name].view(np.uint32)[0, 0, 7, 3] = 0x7FFFFFFF
+    ours, exact = (computed(0, scheme, given)[0] for scheme in (tensor_cores(64, "f32"), threads("f32", 64)))
+    for result, want in exact.items():
+        np.testing.assert_array_equal(np.isnan(ours[result]), np.isnan(want), result)
+
+
 @pytest.mark.parametrize("type", ["f32", "bf16"])
 def test_a_block_on_tensor_cores_fits_into_the_shared_memory_of_any_gpu(type):
     assert all(max(s.shared, s.shared_back) <= 99 << 10 for s in (TensorCores(type, 64), TensorCores(type, 128)))

@@ -61,6 +61,17 @@ def test_stretches_of_k_add_up():
     np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("bits", [0x7FFFFFFF, 0xFFFFFFFF, 0x7FC00000, 0x7F800001])
+@pytest.mark.parametrize("how", ["OnThreads<f32,2>", "OnTensorCores"])
+def test_a_nan_stays_one_however_its_bits_are_set(how, bits):
+    """A GPU sets all but the sign's, to which nothing may be added."""
+    a, b, c = draw("f32", 16, 16), draw("f32", 16, 16), np.zeros((16, 16), np.float32)
+    a.view(np.uint32)[3, 4] = bits
+    run(product, f"product<f32,f32,f32,{how}>", 1, a=a, b=b, c=c, m=16, n=16, k=16, batch=1, parts=1, stretch=64, a_row=16, a_column=1,
+        b_row=16, b_column=1, c_row=16, alpha_re=1.0)  # fmt: skip
+    assert np.isnan(c[3]).all() and np.isnan(c).sum() == 16
+
+
 def test_an_addend_is_spread_over_the_results():
     rows, c = draw("f32", 3, 6), np.zeros((3, 5, 6), np.float32)
     run(product, "spread<f32>", 1, added=rows, c=c, m=5, n=6, batch=3, c_row=6, c_batch=30, added_row=0, added_batch=6)

@@ -24,6 +24,7 @@ SLICE = {
     "cuda/test_gpu_edges.py": "",
     "cuda/test_gpu_exchange.py": "",
     "cuda/test_gpu_kernels.py": "",
+    "cuda/test_gpu_optimizers.py": "",
     "cuda/test_gpu_profiler.py": "",
     "cuda/test_gpu_refusals.py": "",
     "cuda/test_gpu_rows.py": "",

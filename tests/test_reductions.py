@@ -7,6 +7,8 @@ from expressions import check, check_gradients, rows
 from oracle import DTYPES, both, refused_alike, same, torch
 
 import rushlight as rl
+from rushlight.lang import functions as fn
+from rushlight.ops import _define
 
 DIMS = (0, 1, -1, (0,), (0, 2), (2, 0), (0, 1, 2), (), None)
 ALL_DIMS = (
@@ -316,3 +318,18 @@ def test_gradients_over_three_dims_that_do_not_collapse(operator):
 )
 def test_means_of_integers_are_refused(call):
     refused_alike(call)
+
+
+def test_which_program_a_call_with_many_operands_finds():
+    """A number in the place of the seventeenth operand, and a float32 tensor beside halves in that of the second, are different calls."""
+    names = [f"x{i}" for i in range(18)]
+    scope = {"fn": fn}
+    total = " + ".join(f"{name} * {i}.0" for i, name in enumerate(names))
+    exec(f"def weighted({', '.join(names[:16])}, x16=1.0, x17=1.0, dim=None):\n    return fn.max({total})", scope)
+    op = _define._rowwise(scope["weighted"], where="")
+    del _define.registry["weighted"]
+    tensors = [rl.arange(6.0) + i for i in range(18)]
+    for given in ({16: 3.5}, {1: tensors[1] + 100}, {16: 2.0, 1: tensors[1] + 50}, {17: 2.0, 2: tensors[2] - 50}, {}):
+        operands = [given.get(i, t.half()) for i, t in enumerate(tensors)]
+        wanted = sum((x.float() if isinstance(x, rl.Tensor) else x) * i for i, x in enumerate(operands))
+        assert op(*operands, dim=0).tolist() == wanted.max().half().item(), given

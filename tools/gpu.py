@@ -26,9 +26,9 @@ ROOT = standin.ROOT
 # Files in the order in which they tell most about hardware that the stand-in cannot.
 FIRST = """
 test_gpu_rows test_gpu_device test_gpu_several test_gpu_streams test_gpu_captures test_gpu_threads test_gpu_exchange test_gpu_reach
-test_gpu_edges test_gpu_training test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions test_contraction test_conv
-test_attention test_movement test_index test_index_operators test_scan test_sorting test_training test_programs test_normalization
-test_recurrent test_random test_optim test_pool test_linalg test_fft test_data test_io test_robustness
+test_gpu_edges test_gpu_training test_gpu_optimizers test_gpu_cudnn test_gpu_libraries test_gpu_profiler test_laws test_reductions
+test_contraction test_conv test_attention test_movement test_index test_index_operators test_scan test_sorting test_training test_programs
+test_normalization test_recurrent test_random test_optim test_pool test_linalg test_fft test_data test_io test_robustness
 """.split()
 
 PARTS = {

@@ -40,11 +40,11 @@ cdef class Image:
     cdef void* library
 
     def __init__(self, bytes code, int place):
-        cdef int status, mode = RELAXED
+        cdef int status, mode
         use(place)
-        exchange_mode(&mode)
+        relax(&mode)
         status = rl_driver.cuLibraryLoadData(&self.library, <char*>code, NULL, NULL, 0, NULL, NULL, 0)
-        exchange_mode(&mode)
+        unrelax(mode)
         check(status)
 
     def kernel(self, str symbol, str name, unsigned int threads, unsigned int vector=1, unsigned int step=1, unsigned int held=0,

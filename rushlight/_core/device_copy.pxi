@@ -63,13 +63,15 @@ cdef int fill_bytes(void* target, int place, int byte, int64_t nbytes) except -1
 cdef int wait(int place) except -1:
     cdef void* stream
     cdef int64_t queued
-    cdef int code
+    cdef int code, mode
     if place == META:
         return 0
     use(place)
     stream, queued = current_stream(place), faults_queued(place)
+    relax(&mode)                   # a stream beside another thread's capture
     with nogil:
         code = rl_driver.cuStreamSynchronize(stream)
+    unrelax(mode)
     check(code)
     raise_faults(place, stream, queued)
     return 0
@@ -105,7 +107,7 @@ cdef int copy_dense(Tensor target, Tensor source, bint non_blocking) except -1:
     if source.place and target.place or target.place == META:
         return 0
     if is_pinned_storage(host.memory):
-        pinned_in_use(<PinnedBlock*>host.memory.block, current_stream(place))
+        pinned_in_use(<PinnedBlock*>host.memory.block, place, current_stream(place))
     elif target.place and not (is_registered(source.address) and not non_blocking):
         return 0                   # pageable memory was read already; what another library pinned was not
     if not non_blocking or not is_pinned_storage(host.memory):

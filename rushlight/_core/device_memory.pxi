@@ -175,15 +175,15 @@ cdef DeviceBlock* new_segment(Pool* pool, int64_t size) except? NULL:
         else (size + SMALL_SEGMENT - 1) // SMALL_SEGMENT * SMALL_SEGMENT
     )
     cdef void* address = NULL
-    cdef int code, mode = RELAXED
+    cdef int code, mode
     cdef DeviceBlock* b
     global _segments, _n_segments
     if stats.limit and stats.counters[RESERVED].current + length > stats.limit:
         return NULL
     use(pool.place)                                        # what came before, the events of other blocks say, may have chosen another GPU
-    exchange_mode(&mode)
+    relax(&mode)
     code = rl_driver.cuMemAlloc(&address, length)
-    exchange_mode(&mode)
+    unrelax(mode)
     if code == OUT_OF_MEMORY:
         return NULL
     check(code)
@@ -224,10 +224,11 @@ cdef int64_t drop_segments(int place) except -1:
 
 
 cdef DeviceBlock* find_block(Pool* pool, int64_t size) except? NULL:
-    """A block of at least size bytes, no longer free: best fit, else a new segment, else a new one after giving back what is cached."""
+    """A block of at least size bytes, no longer free: best fit, else a new segment, else a new one after giving back what is cached.
+    Without caching the pools of graphs are left, whose blocks end where a tensor does, too."""
     cdef Py_ssize_t at = place_in(pool, size, NULL)
     cdef DeviceBlock* b
-    if at < pool.n:
+    if at < pool.n and not (_uncached and pool.items[at].size != size):
         b = pool.items[at]
         take_free(b)
         return b
@@ -410,10 +411,10 @@ def record_stream(Tensor t, int index, size_t stream):
     cdef DeviceBlock* b = <DeviceBlock*>t.memory.block
     cdef Use* uses
     cdef int i
-    if t.place == 0 or t.memory.bucket != DEVICE_BLOCK or <void*>stream == b.pool.stream:
+    if t.place == 0 or t.memory.bucket != DEVICE_BLOCK or <void*>stream == b.pool.stream and index + 1 == b.pool.place:
         return
     for i in range(b.n_uses):
-        if b.uses[i].stream == <void*>stream:
+        if b.uses[i].stream == <void*>stream and b.uses[i].place == index + 1:       # the driver's own streams have one handle on all GPUs
             return
     uses = <Use*>realloc(b.uses, (b.n_uses + 1) * sizeof(Use))
     if uses == NULL:

@@ -113,7 +113,8 @@ cdef enum:
     OUT_OF_MEMORY = 2
     NOT_READY = 600
     WRONG_THREAD = 908
-    RELAXED = 2                # a thread's capture mode: see exchange_mode()
+    RELAXED = 2                # a thread's capture mode: see relax()
+    UNCHANGED = -1
     # device attributes
     MULTIPROCESSORS = 16
     CAPABILITY_MAJOR = 75

@@ -80,7 +80,7 @@ cdef void leave_operator() noexcept:
 
 cdef int make_ring(Ring* r) except -1:
     """Makes the records, or nothing. Each part is kept once it is there; ``faults``, the last, says that all are."""
-    cdef int i, code, mode = RELAXED
+    cdef int i, code, mode
     cdef void* faults
     if r.sites == NULL:
         r.sites = <Site*>calloc(FAULT_SLOTS, sizeof(Site))
@@ -89,9 +89,9 @@ cdef int make_ring(Ring* r) except -1:
     for i in range(4):
         if r.events[i] == NULL:
             check(rl_driver.cuEventCreate(&r.events[i], 2))
-    exchange_mode(&mode)
+    relax(&mode)
     code = rl_driver.cuMemHostAlloc(&faults, FAULT_SLOTS * sizeof(Fault), 3)       # portable, mapped
-    exchange_mode(&mode)
+    unrelax(mode)
     check(code)
     memset(faults, 0, FAULT_SLOTS * sizeof(Fault))
     r.faults = <Fault*>faults
@@ -141,7 +141,7 @@ cdef int turn_quarter(Ring* r, int place) except -1:
     An event marks the end of a quarter whose kernels all went to the stream that is current. Of other streams nobody knows whether they are still there.
     While a graph is captured an event is waited for, and the whole GPU is not.
     """
-    cdef int code, mode = RELAXED, now = slot_of(r.next) // QUARTER, before = (now + 3) % 4
+    cdef int code, mode, now = slot_of(r.next) // QUARTER, before = (now + 3) % 4
     cdef int64_t queued = r.next
     if r.lately == current_stream(place) and not is_captured(r.lately):
         check(rl_driver.cuEventRecord(r.events[before], r.lately))
@@ -150,9 +150,9 @@ cdef int turn_quarter(Ring* r, int place) except -1:
         r.awaits[before] = ALL_WORK
     r.lately = NULL
     if r.awaits[now] == AN_EVENT:
-        exchange_mode(&mode)
+        relax(&mode)
         code = rl_driver.cuEventSynchronize(r.events[now])
-        exchange_mode(&mode)
+        unrelax(mode)
         check(code)
         r.awaits[now] = NOTHING
         raise_faults(place, NULL, queued)

@@ -14,6 +14,7 @@ cdef struct PinnedBlock:
     bint given                     # its tensors are gone, the graphs are not
     PinnedBlock* next              # of those that are free, or of those in use by graphs
     int n_events
+    int place[PINNED_STREAMS]
     void* stream[PINNED_STREAMS]
     void* event[PINNED_STREAMS]
 
@@ -25,12 +26,12 @@ cdef int64_t _pinned_live = 0, _pinned_cached = 0, _pinned_peak = 0, _pinned_cou
 
 cdef bint passed(PinnedBlock* b) except? True:
     """Are all copies that used the block done?"""
-    cdef int code, mode = RELAXED
+    cdef int code, mode
     use_any()
     while b.n_events:
-        exchange_mode(&mode)
+        relax(&mode)
         code = rl_driver.cuEventQuery(b.event[b.n_events - 1])
-        exchange_mode(&mode)
+        unrelax(mode)
         if code == NOT_READY:
             return False
         check(code)
@@ -52,7 +53,7 @@ cdef int need_gpu() except -1:
 cdef Storage pinned_storage(int64_t nbytes):
     """A storage of pinned host memory."""
     cdef Storage s = Storage.__new__(Storage)
-    cdef int level = 12, code, mode = RELAXED
+    cdef int level = 12, code, mode
     cdef PinnedBlock* b
     cdef PinnedBlock** link
     global _pinned_live, _pinned_cached, _pinned_peak, _pinned_count
@@ -77,9 +78,9 @@ cdef Storage pinned_storage(int64_t nbytes):
         if b == NULL:
             raise MemoryError()
         b.size = <int64_t>1 << level
-        exchange_mode(&mode)
+        relax(&mode)
         code = rl_driver.cuMemHostAlloc(<void**>&b.address, b.size, 1)       # 1: portable, pinned for every GPU
-        exchange_mode(&mode)
+        unrelax(mode)
         if code:
             free(b)
             check(code)
@@ -104,9 +105,9 @@ cdef void give_pinned(PinnedBlock* b) noexcept:
     _pinned_cached += b.size
 
 
-cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
-    """A copy that was just queued on ``stream`` reads or writes the block."""
-    cdef int i, mode = RELAXED
+cdef int pinned_in_use(PinnedBlock* b, int place, void* stream) except -1:
+    """A copy that was just queued on ``stream``, of the GPU ``place``, whose context is current, reads or writes the block."""
+    cdef int i, code, mode
     cdef int64_t* graphs
     global _pinned_captured
     if is_captured(stream):
@@ -123,19 +124,20 @@ cdef int pinned_in_use(PinnedBlock* b, void* stream) except -1:
         b.n_graphs += 1
         return 0
     for i in range(b.n_events):
-        if b.stream[i] == stream:
+        if b.stream[i] == stream and b.place[i] == place:
             check(rl_driver.cuEventRecord(b.event[i], stream))
             return 0
     if b.n_events == PINNED_STREAMS:
         i = PINNED_STREAMS - 1
-        exchange_mode(&mode)       # another thread's capture
-        check(rl_driver.cuEventSynchronize(b.event[i]))
-        exchange_mode(&mode)
+        relax(&mode)       # another thread's capture
+        code = rl_driver.cuEventSynchronize(b.event[i])
+        unrelax(mode)
+        check(code)
         check(rl_driver.cuEventDestroy(b.event[i]))
         b.n_events -= 1
     i = b.n_events
     check(rl_driver.cuEventCreate(&b.event[i], 2))
-    b.stream[i] = stream
+    b.place[i], b.stream[i] = place, stream
     b.n_events += 1
     check(rl_driver.cuEventRecord(b.event[i], stream))
     return 0

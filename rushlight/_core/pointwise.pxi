@@ -6,6 +6,7 @@ cdef enum:
     NUMBER = 1      # a Python number in an operand's place: takes part in promotion
     ATTRIBUTE = 2   # a number that the kernel reads at run time
     BAKED = 3       # a constant of the trace: a default, None, a bool or a string
+    WIDE = 1        # of an operator with reductions, in which no number counts so: a float32 tensor beside a first operand of half width
     # in `fixed`, besides dtype codes and -1 for an operand that takes part in promotion:
     CONSTANT = -2   # a parameter whose every value is a constant of the trace
     FOLLOWS = -3    # an operand that is converted to the promoted type without taking part in it

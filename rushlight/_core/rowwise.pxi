@@ -442,8 +442,8 @@ cdef class Rowwise(Pointwise):
 
     cdef Program prepare(self, PyObject** values, Call* c):
         """As for Pointwise, but dim, keepdim and dtype are no operands, and the first operand alone decides the type. Beside one of half width,
-        float32 tensors are read as they are."""
-        cdef int i, n = 0, code, source, wide = 0
+        float32 tensors are read as they are: WIDE."""
+        cdef int i, n = 0, code, source
         cdef uint64_t kinds = 0
         cdef list baked = None
         cdef object v, p
@@ -475,19 +475,19 @@ cdef class Rowwise(Pointwise):
             if not tensor:
                 kinds |= <uint64_t>ATTRIBUTE << (2 * i)
             elif half and i and (<Tensor>v).code == F32:
-                wide |= 1 << i
+                kinds |= <uint64_t>WIDE << (2 * i)
             c.operands[n].tensor = <PyObject*>v if tensor else NULL
             c.source[n] = <PyObject*>v
             n += 1
         c.n = n
-        key = kinds | <uint64_t>wide << 32 | <uint64_t>code << 50 | <uint64_t>source << 56
+        key = kinds | <uint64_t>code << 50 | <uint64_t>source << 56
         if baked is not None:
             key = (key, tuple(baked))
         p = self.variants.get(key)
         if p is None:
             try:
                 p = self.variants[key] = _trace(self, [(kinds >> (2 * i)) & 3 for i in range(self.n_parameters)], dict(baked or ()),
-                                                (source, code, wide, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
+                                                (source, code, None if self.dtype_at < 0 else <object>values[self.dtype_at]))
             except NotImplementedError:                 # of a dtype: what is wrong with the dims is said first
                 self.space(values, <Tensor>values[0], &space)
                 if self.no_identity: self.refuse_empty(&space, <object>values[self.dim_at])

@@ -225,12 +225,15 @@ def event_elapsed(size_t start, size_t end):
 
 # -- captured graphs --
 
-cdef int exchange_mode(int* mode) except -1:
-    """Exchanges this thread's capture mode, while a graph is captured anywhere. RELAXED allows, for calls that leave the capture alone, what might
-    wait for a GPU; a second exchange puts back what was."""
-    if _capture_pool:
-        check(rl_driver.cuThreadExchangeStreamCaptureMode(mode))
-    return 0
+cdef int relax(int* mode) except -1:
+    """While a graph is captured anywhere: allows this thread what might wait for a GPU, for calls that leave the capture alone. mode: for unrelax(),
+    since a capture may begin or end between the two where the interpreter's lock is let go."""
+    mode[0] = RELAXED if _capture_pool else UNCHANGED
+    return 0 if mode[0] == UNCHANGED else check(rl_driver.cuThreadExchangeStreamCaptureMode(mode))
+
+
+cdef int unrelax(int mode) except -1:
+    return 0 if mode == UNCHANGED else check(rl_driver.cuThreadExchangeStreamCaptureMode(&mode))
 
 
 def is_capturing(int index):

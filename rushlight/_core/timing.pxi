@@ -45,22 +45,41 @@ cdef int tell(int code, str name, int place, void* before, int64_t nbytes) excep
     return 0
 
 
+cdef class Mark:
+    """An event in front of what a library queues. It goes with the mark, unless that was told of: the library may refuse."""
+    cdef void* event
+
+    def __dealloc__(self):
+        if self.event != NULL:
+            event_destroy(<size_t>self.event)
+
+
 def mark_of(int place):
-    """For libraries that queue kernels of their own: the event before them, for :func:`tell_of`; 0 where nothing is timed."""
-    return 0 if _told is None else <size_t>mark(place)
+    """For libraries that queue kernels of their own: the mark before them, for :func:`tell_of`; None where nothing is timed."""
+    cdef Mark m
+    cdef void* event = NULL if _told is None else mark(place)
+    if event == NULL:
+        return None
+    m = Mark.__new__(Mark)
+    m.event = event
+    return m
 
 
-def tell_of(str name, int place, size_t before):
+def tell_of(str name, int place, Mark before):
     """Told of what a library queued since ``before``."""
+    cdef void* event
     if _told is not None:
         use(place)
-        tell(SUCCESS, name, place, <void*>before, 0)
+        event, before.event = before.event, NULL
+        tell(SUCCESS, name, place, event, 0)
 
 
 def event_wait(size_t event):
-    """Waits until the stream has come past the event; what kernels recorded is left to others to raise."""
-    cdef int code
+    """Waits until the stream has come past the event, of work that is not captured; what kernels recorded is left to others to raise."""
+    cdef int code, mode
     use_any()
+    relax(&mode)
     with nogil:
         code = rl_driver.cuEventSynchronize(<void*>event)
+    unrelax(mode)
     check(code)

@@ -30,18 +30,21 @@ class GpuTimes:
     the profiler's open event of the calling thread, or None."""
 
     def __init__(self, owner):
-        self.owner, self._work, self._clocks, self._lock = owner, [], {}, threading.Lock()
+        self.owner, self._work, self._clocks, self._lock = owner, None, {}, threading.Lock()
 
     def start(self):
         """Begins."""
-        self._thread = threading.get_ident()
+        self._work, self._thread = [], threading.get_ident()
         _active[self._thread] = self
         _device.tell_times(_told)
 
     def add(self, work):
         """Takes the device layer's word for a piece of work."""
-        _, place, stream, *_ = work
+        _, place, stream, before, behind, _ = work
         with self._lock:
+            if self._work is None:  # it stopped while another thread was on its way here
+                _destroy(before, behind)
+                return
             self._work.append((*work, self.owner()))
             if place not in self._clocks:
                 self._clocks[place] = _Clock(place - 1, stream)
@@ -51,14 +54,24 @@ class GpuTimes:
         _active.pop(self._thread, None)
         if not _active:
             _device.tell_times(None)
-        work, self._work, clocks, self._clocks = self._work, [], self._clocks, {}
-        events = [_event(clocks[w[1]], *w) for w in work]
-        for clock in clocks.values():
-            _device.event_destroy(clock.event)
+        with self._lock:
+            work, self._work = self._work, None
+        events = []
+        try:
+            for w in work:
+                events.append(_event(self._clocks[w[1]], *w))
+        finally:  # those of the work that is left, too, if the GPU failed
+            _destroy(*(clock.event for clock in self._clocks.values()), *(event for w in work[len(events) :] for event in w[3:5]))
+            self._clocks = {}
         return events
 
 
 _active = {}  # thread -> GpuTimes
+
+
+def _destroy(*events):
+    for event in events:
+        _device.event_destroy(event)
 
 
 def _told(*work):
@@ -71,10 +84,10 @@ def _event(clock, name, place, stream, before, behind, nbytes, owner):
     """A piece of work as an event of the profile; its time is noted at the operator that queued it, too."""
     _device.event_wait(behind)
     duration = round(1e6 * _device.event_elapsed(before, behind))
-    _device.event_destroy(behind)
     event = FunctionEvent(0, name, stream)
     event.device_type, event.device_index, event.nbytes = DeviceType.CUDA, place - 1, nbytes
     event.start_ns = clock.at(before)
+    _destroy(behind)
     event.end_ns = event.start_ns + duration
     if owner is not None:
         event.linked_correlation_id = owner.id

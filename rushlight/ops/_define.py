@@ -45,6 +45,7 @@ row, row_i64 = "row", "row_i64"
 b1, i64 = "b1", "i64"
 
 TENSOR, NUMBER, ATTRIBUTE, BAKED = range(4)
+WIDE = NUMBER  # of an operator with reductions, which counts no numbers
 
 
 class Entry:
@@ -404,8 +405,10 @@ def _stored(result, type, compute):
     return type if result == compute else result
 
 
-def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
-    """wide: bits for the parameters that are float32 beside a first operand of half width; asked: the dtype= given, or out='s."""
+def _trace_rows(op, pattern, baked, source, code, asked=None):
+    """pattern: WIDE for tensors that are float32 beside a first operand of half width; asked: the dtype= given, or out='s."""
+    wide = [kind == WIDE for kind in pattern]
+    pattern = [TENSOR if kind == WIDE else kind for kind in pattern]
     source, type = ty.NAMES[source], ty.NAMES[code]
     check(op, type)
     compute = _computed_in(type)
@@ -419,7 +422,7 @@ def _trace_rows(op, pattern, baked, source, code, wide=0, asked=None):
         own = op.kinds[i]
         if own in (row, row_i64) or kind != TENSOR:  # a number is the same for all: what follows from it and rows is computed once
             rows.append(len(in_types))
-        given = source if not in_types else compute if wide >> i & 1 else type
+        given = source if not in_types else compute if wide[i] else type
         in_types.append("i64" if own == row_i64 else given if kind == TENSOR else compute)
         leaf = ex.input(len(in_types) - 1, ty.opmath(in_types[-1]))
         args.append((name, leaf if own == row_i64 else ex.cast(leaf, compute)))

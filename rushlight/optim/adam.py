@@ -2,8 +2,8 @@
 
 import rushlight as torch
 
-from .optimizer import _get_value, check, check_lr, check_not_negative, check_variants, options
-from .rule import RuleOptimizer, maximum, sqrt
+from .optimizer import check, check_lr, check_not_negative, check_variants, options
+from .rule import RuleOptimizer, given, maximum, number, sqrt
 
 __all__ = ["Adam", "AdamW"]
 
@@ -56,7 +56,7 @@ class Adam(RuleOptimizer):
     def rule(p, g, m, v, v_max=None, *, rate, share1, beta2, share2, eps, weight_decay, keep, root):
         """One step. Shares are 1 - beta; ``rate`` and ``root`` are lr / (1 - beta1**step) and sqrt(1 - beta2**step); ``keep`` is 1 - lr *
         weight_decay if the decay is decoupled, else 0."""
-        if keep != 0:
+        if given(keep):
             p = p * keep
         if weight_decay != 0:
             g = g + weight_decay * p
@@ -72,7 +72,7 @@ class Adam(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options and the numbers of this step."""
-        beta1, beta2 = map(_get_value, group["betas"])
+        beta1, beta2 = (number(beta, step) for beta in group["betas"])
         lr, decay = group["lr"], group["weight_decay"]
         decoupled = group["decoupled_weight_decay"] and decay != 0
         return dict(

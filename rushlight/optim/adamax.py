@@ -1,8 +1,8 @@
 """Adamax."""
 
 from .adam import check_betas
-from .optimizer import _get_value, check_lr, check_not_negative, options
-from .rule import RuleOptimizer, absolute, maximum
+from .optimizer import check_lr, check_not_negative, options
+from .rule import RuleOptimizer, absolute, maximum, number
 
 __all__ = ["Adamax"]
 
@@ -45,7 +45,7 @@ class Adamax(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options and the correction of this step."""
-        beta1, beta2 = map(_get_value, group["betas"])
+        beta1, beta2 = (number(beta, step) for beta in group["betas"])
         return dict(
             rate=group["lr"] / (1 - beta1**step), share1=1 - beta1, beta2=beta2, eps=group["eps"],
             weight_decay=group["weight_decay"],

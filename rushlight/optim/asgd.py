@@ -3,7 +3,7 @@
 import rushlight as torch
 
 from .optimizer import _get_value, check_lr, check_not_negative, options
-from .rule import RuleOptimizer
+from .rule import RuleOptimizer, number
 
 __all__ = ["ASGD"]
 
@@ -49,18 +49,19 @@ class ASGD(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options, and the rate and share after this step."""
-        lr = _get_value(group["lr"])
+        lr = number(group["lr"], step)
         return dict(
             lambd=group["lambd"],
             weight_decay=group["weight_decay"],
             next_rate=lr / (1 + group["lambd"] * lr * step) ** group["alpha"],
-            next_share=1 / max(1, step - group["t0"]),
+            next_share=1 / (torch.clamp(step - group["t0"], 1) if isinstance(step, torch.Tensor) else max(1, step - group["t0"])),
         )
 
     def update(self, param, grad, state, names, group, hyper):
         """Runs the rule with the rate and share kept in the state, then moves both on."""
-        hyper = dict(hyper, rate=state["eta"].item(), share=state["mu"].item())
-        eta, mu = hyper.pop("next_rate"), hyper.pop("next_share")
+        eta, mu = hyper["next_rate"], hyper["next_share"]
+        hyper = dict(hyper, rate=number(state["eta"], eta), share=number(state["mu"], mu))
+        del hyper["next_rate"], hyper["next_share"]
         super().update(param, grad, state, names, group, hyper)
-        state["eta"] = torch.tensor(eta, dtype=torch.float32, device="cpu")
-        state["mu"] = torch.tensor(mu, dtype=torch.float32, device="cpu")
+        state["eta"].fill_(eta)
+        state["mu"].fill_(mu)

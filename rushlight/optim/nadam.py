@@ -2,8 +2,8 @@
 
 
 from .adam import check_betas
-from .optimizer import _get_value, check_lr, check_not_negative, options
-from .rule import RuleOptimizer, sqrt
+from .optimizer import check_lr, check_not_negative, options
+from .rule import RuleOptimizer, number, sqrt
 
 __all__ = ["NAdam"]
 
@@ -54,7 +54,7 @@ class NAdam(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options and the correction of this step; the shares depend on the parameter's own ``mu_product``."""
-        beta1, beta2 = map(_get_value, group["betas"])
+        beta1, beta2 = (number(beta, step) for beta in group["betas"])
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1))
         return dict(
             lr=group["lr"], share1=1 - beta1, beta2=beta2, share2=1 - beta2, eps=group["eps"], weight_decay=group["weight_decay"],
@@ -66,7 +66,7 @@ class NAdam(RuleOptimizer):
         hyper = dict(hyper)
         mu, mu_next = hyper.pop("mu"), hyper.pop("mu_next")
         state["mu_product"] *= mu
-        product = state["mu_product"].item()
+        product = number(state["mu_product"], mu)
         hyper["share_now"] = (1 - mu) / (1 - product)
         hyper["share_mean"] = mu_next / (1 - product * mu_next)
         super().update(param, grad, state, names, group, hyper)

@@ -1,8 +1,10 @@
 """RAdam."""
 
+import rushlight as torch
+
 from .adam import check_betas
-from .optimizer import _get_value, check_lr, check_not_negative, options
-from .rule import RuleOptimizer, sqrt
+from .optimizer import check_lr, check_not_negative, options
+from .rule import RuleOptimizer, number, sqrt, where
 
 __all__ = ["RAdam"]
 
@@ -33,7 +35,8 @@ class RAdam(RuleOptimizer):
 
     @staticmethod
     def rule(p, g, m, v, *, lr, rate, share1, beta2, share2, eps, weight_decay, decoupled, rectification):
-        """One step; ``rate`` is lr / (1 - beta1**step), ``rectification`` None while the variance of the mean square is unknown."""
+        """One step; ``rate`` is lr / (1 - beta1**step), ``rectification`` None, or a tensor that is 0, while the variance of the mean
+        square is unknown."""
         if weight_decay != 0 and decoupled:
             p = p * (1 - lr * weight_decay)
         elif weight_decay != 0:
@@ -42,7 +45,8 @@ class RAdam(RuleOptimizer):
         v = beta2 * v + share2 * (g * g)
         step = rate * m
         if rectification is not None:
-            step = step * (rectification / (sqrt(v) + eps))
+            factor = rectification / (sqrt(v) + eps)
+            step = step * (where(rectification > 0, factor, 1.0) if isinstance(rectification, torch.Tensor) else factor)
         return p - step, m, v
 
     def state_names(self, group):
@@ -51,14 +55,14 @@ class RAdam(RuleOptimizer):
 
     def hyper(self, group, step):
         """The group's options, the corrections and the rectification of this step."""
-        beta1, beta2 = map(_get_value, group["betas"])
+        beta1, beta2 = (number(beta, step) for beta in group["betas"])
         correction1, correction2 = 1 - beta1**step, 1 - beta2**step
         longest = 2 / (1 - beta2) - 1
         length = longest - 2 * step * beta2**step / correction2
-        rectification = None
-        if length > 5.0:
-            ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-            rectification = (ratio * correction2) ** 0.5
+        rectification, live = None, isinstance(step, torch.Tensor)
+        if live or length > 5.0:
+            ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length) * correction2
+            rectification = torch.where(length > 5.0, ratio, 0.0).sqrt() if live else ratio**0.5
         return dict(
             lr=group["lr"], rate=group["lr"] / correction1, share1=1 - beta1, beta2=beta2, share2=1 - beta2, eps=group["eps"],
             weight_decay=group["weight_decay"], decoupled=group["decoupled_weight_decay"], rectification=rectification,

@@ -10,6 +10,8 @@ cancel, such as 1 - beta, are computed in ``hyper``, because a kernel has them i
 
 import rushlight as torch
 
+from .._core import device as _device
+from .._core import tensor as _tensor
 from ..lang import functions as fn
 from ..lang.expr import Expr
 from . import _fused
@@ -33,6 +35,16 @@ maximum = _vocabulary(fn.maximum, torch.maximum)
 clamp = _vocabulary(fn.clamp, torch.clamp)
 
 
+def given(x):
+    """Is a hyper-parameter other than the number 0? A tensor, or a traced number, is."""
+    return not isinstance(x, (int, float)) or x != 0
+
+
+def number(x, step):
+    """A number from a number or a tensor of one element, which stays one where the step is: nobody waits for it."""
+    return x.item() if isinstance(x, torch.Tensor) and not isinstance(step, torch.Tensor) else x
+
+
 class RuleOptimizer(Optimizer):
     """Runs ``rule`` over all parameters of a group. A subclass states four things:
 
@@ -40,6 +52,9 @@ class RuleOptimizer(Optimizer):
     - ``state_names(group)``: the state tensors that the rule takes and returns, in order;
     - ``first_state(param, name, group)``: a state tensor's first value, zeros by default, None if the rule makes it;
     - ``hyper(group, step)``: the keyword arguments of the rule at this step.
+
+    Of a ``capturable`` group on a GPU what counts steps lies there, ``step`` is a tensor, and what follows from it are tensors: each
+    replay of a captured graph makes the next step.
     """
 
     counts_steps = True
@@ -56,6 +71,11 @@ class RuleOptimizer(Optimizer):
 
     def step(self, closure=None):
         """One update of every parameter that has a gradient. closure: computes the loss again; its value is returned."""
+        if _device.is_capturing(_tensor.current_gpu()) and not all(group.get("capturable", True) for group in self.param_groups):
+            raise RuntimeError(
+                f"Attempting CUDA graph capture of step() for an instance of {type(self).__name__} but param_groups' capturable is False.\n"
+                "  Its steps are counted on the CPU, and each replay would make the same one: make the optimizer with capturable=True."
+            )
         loss = evaluated(closure)
         with torch.set_grad_enabled(bool(self.defaults.get("differentiable", False))):
             for group in self.param_groups:
@@ -75,7 +95,7 @@ class RuleOptimizer(Optimizer):
         names = self.state_names(group)
         state = self.state[param] if names or self.counts_steps else {}
         for name, first in self.counters(group).items():
-            state[name] = torch.tensor(first, dtype=torch.float32, device="cpu")  # they are read at each step
+            state[name] = torch.full((), first, dtype=torch.float32, device=param.device if group.get("capturable") else "cpu")
         for name in names:
             first = self.first_state(param, name, group)
             if first is not None:
@@ -101,11 +121,14 @@ class RuleOptimizer(Optimizer):
             if self.counts_steps:
                 count = state["step"]
                 count += 1
-                step = count.item()
+                step = count if group.get("capturable") and count.is_cuda else count.item()
             hyper = hypers.get(step)
             if hyper is None:
-                hyper = hypers[step] = self.hyper(group, step)
-            if plain and param.is_floating_point() and all(name in state for name in names):
+                hyper = self.hyper(group, step)
+                if isinstance(step, torch.Tensor) and not any(isinstance(x, torch.Tensor) for x in hyper.values()):
+                    step = None  # which nothing depends on
+                hypers[step] = hyper
+            if plain and not isinstance(step, torch.Tensor) and param.is_floating_point() and all(name in state for name in names):
                 batches.setdefault((step, param.dtype), []).append((param, grad, *[state[name] for name in names]))
             else:
                 self.update(param, grad, state, names, group, hyper)

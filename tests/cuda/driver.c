@@ -63,7 +63,7 @@ static Gpu gpus[MAX_GPUS];
 static int n_gpus = 0, order = 0, eager = 0, tight = 0;
 static __thread Gpu *current = NULL;
 static __thread int capture_mode = 0;
-static int captures = 0;
+static Graph *captured = NULL;         /* the one that is captured now */
 static Region pinned[MAX_REGIONS];
 static int n_pinned = 0;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
@@ -167,12 +167,15 @@ static void perform(Gpu *g, Op *op) {
     unsigned mask = 0;
     Gpu *from, *to;
     void *parameters[1];
+    int failed;
     switch (op->kind) {
     case LAUNCH:
         open_only(1u << g->index | g->peers);
         parameters[0] = op->parameters;
         launches++;
-        if (op->kernel->launch(op->grid, op->block, op->shared, parameters, order < 2 ? order : launches % 3 ? (int)(order + launches) : 1)) g->failed = LAUNCH_FAILED;
+        failed = op->kernel->launch(op->grid, op->block, op->shared, parameters, order < 2 ? order : launches % 3 ? (int)(order + launches) : 1);
+        if (failed) fprintf(stderr, "stand-in driver: %s of %s\n", failed == 1 ? "divergent barrier" : failed == 2 ? "misaligned access" : "impossible launch", op->kernel->name);
+        if (failed) g->failed = LAUNCH_FAILED;
         break;
     case COPY:
         from = op->parameters ? NULL : owner(op->source);
@@ -290,8 +293,14 @@ static int queue(Stream *s, Op *op) {
 
 static Op *new_op(enum Kind kind) { Op *op = calloc(1, sizeof *op); op->kind = kind; return op; }
 
-/* Is a graph captured, and has this thread not said (relaxed mode) that it knows? Then what might wait for a GPU is refused. */
-static int unsafe(void) { return captures && capture_mode != 2; }
+/* Modes are 0: global, 1: thread-local, 2: relaxed. Does this thread capture a graph, or another one in global mode, and has it not said (relaxed
+ * mode; thread-local mode: of others' graphs) that it knows? Then what might wait for a GPU is refused, and the graph spoilt. */
+static int unsafe(void) {
+    Graph *g = captured;
+    if (!g || g->mode == 2 || capture_mode == 2) return 0;
+    if (!pthread_equal(g->thread, pthread_self()) && (g->mode == 1 || capture_mode == 1)) return 0;
+    return g->failed = 1;
+}
 static int invalidate(Stream *s) { s->capture->failed = 1; return CAPTURE_UNSUPPORTED; }
 
 /* -- the driver's entries -- */
@@ -526,6 +535,7 @@ int cuStreamSynchronize(void *stream) {
     NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     run(s, NULL);
     return s->gpu->failed;
 }
@@ -534,6 +544,7 @@ int cuStreamQuery(void *stream) {
     NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if (s->capture) return invalidate(s);
+    if (unsafe()) return CAPTURE_UNSUPPORTED;
     if (!s->first) return s->gpu->failed;
     step(s);                      /* some progress for each question */
     open_only(0);
@@ -698,7 +709,7 @@ int cuStreamBeginCapture(void *stream, int mode) {
     NEED_CONTEXT;
     Stream *s = stream_of(stream);
     if ((uintptr_t)stream < 2) return CAPTURE_UNSUPPORTED;       /* the legacy stream */
-    if (s->capture) return ILLEGAL_STATE;
+    if (s->capture || captured) return ILLEGAL_STATE;           /* the driver captures several, rushlight one at a time */
     s->capture = calloc(1, sizeof(Graph));
     s->capture->references = s->capture->branches = 1;
     s->capture->mode = mode;
@@ -706,7 +717,7 @@ int cuStreamBeginCapture(void *stream, int mode) {
     s->capture->origin = s;
     s->branch = 0;
     memset(s->seen, 0, sizeof s->seen);
-    captures++;
+    captured = s->capture;
     return SUCCESS;
 }
 int cuStreamEndCapture(void *stream, void **graph) {
@@ -722,7 +733,7 @@ int cuStreamEndCapture(void *stream, void **graph) {
             if (g->origin->seen[s->branch] < s->seen[s->branch]) unjoined = 1;
             s->capture = NULL;
         }
-    captures--;
+    captured = NULL;
     *graph = NULL;
     if (g->failed || unjoined) { unjoined = g->failed ? CAPTURE_INVALIDATED : CAPTURE_UNJOINED; release_graph(g); return unjoined; }
     *graph = g;

@@ -4,6 +4,7 @@ Run by ``pytest --device cuda tests/cuda``.
 """
 
 import copy
+import os
 import subprocess
 import sys
 import threading
@@ -512,3 +513,22 @@ def test_a_backward_step_that_may_not_go_to_a_captured_stream_leaves_the_streams
         with torch.cuda.stream(side):
             g.reset()
     assert x.add(1).tolist() == [2.0] * 3
+
+
+def test_without_caching_a_graph_s_memory_fits_its_tensors():
+    """What five truth values lay in is no place for a float32 on the stand-in, where it ends with its page."""
+    program = (
+        "import rushlight as torch; x, y = torch.arange(5, device='cuda'), torch.ones(1, device='cuda')\n"
+        "x > 2, y + 1\n"
+        "g = torch.cuda.CUDAGraph()\n"
+        "with torch.cuda.graph(g):\n"
+        "    x > 2\n"
+        "    z, again = y + 1, y + 2\n"
+        "    address = again.data_ptr()\n"
+        "    del again\n"
+        "    assert torch.empty(1, device='cuda').data_ptr() == address\n"
+        "g.replay(); assert z.tolist() == [2.0]"
+    )
+    environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "RUSHLIGHT_STANDIN_TIGHT": "1"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr

@@ -135,6 +135,21 @@ def test_graphs_are_one_piece_of_work():
     assert not {"exp", "sin"} & {event.name for event in of_gpu(prof.events())}  # what is captured does not run
 
 
+def test_a_profile_of_earlier_work_ends_while_a_graph_is_captured():
+    x, graph = torch.randn(8).cuda(), torch.cuda.CUDAGraph()
+    x.exp()
+    torch.cuda.synchronize()
+    profiler = profile(activities=BOTH)
+    profiler.start()
+    x.exp()
+    with torch.cuda.graph(graph):
+        y = x * 2
+        profiler.stop()
+        y += 1
+    graph.replay()
+    assert [event.name for event in of_gpu(profiler.events())] == ["exp"] and y.tolist() == (x * 2 + 1).tolist()
+
+
 def test_streams_and_threads():
     x = torch.randn(8).cuda()
     x.exp()

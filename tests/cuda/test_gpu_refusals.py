@@ -12,6 +12,7 @@ import pytest
 
 import rushlight as torch
 from rushlight._core import device
+from rushlight.cuda.ops import _cublas, _cufft, _nvidia
 
 pytestmark = pytest.mark.skipif("not config.getoption('--device') == 'cuda'", reason="needs --device cuda")
 STANDIN = pytest.mark.skipif("'Stand-in' not in __import__('rushlight').cuda.describe()", reason="a real driver refuses nothing on request")
@@ -79,6 +80,48 @@ def test_no_event_is_left_of_timed_work_that_fails():
     finally:
         device.tell_times(None)
     assert told == []
+
+
+class Refusing:
+    """Stands in a library's place: a handle, descriptors, and work that it refuses."""
+
+    def __getattr__(self, name):
+        return self.refuse if name in ("matmul", "xt_exec", "routine") else lambda *given: ctypes.c_uint64(1)
+
+    def xt_make_plan_many(self, *given):
+        return 0
+
+    def refuse(self, *given):
+        raise RuntimeError("not today")
+
+
+def dense(x):
+    library = _nvidia.Library("dense", None)
+    library.use(Refusing())
+    with library.on_stream(1, "routine") as (bindings, *_):
+        bindings.routine()
+
+
+@STANDIN
+@pytest.mark.parametrize("module, call", [
+    (_cublas, lambda x: x @ x), (_cufft, torch.fft.fft), (None, dense), (None, lambda x: device.mark_of(1)),
+])  # fmt: skip
+def test_no_event_is_left_of_what_a_library_refuses(module, call):
+    x, before, told = torch.ones(64, 64, device="cuda", dtype=torch.complex64), driver().standinEvents(), []
+    if module is not None:
+        module.use(Refusing())
+    device.tell_times(lambda *work: told.append(work))
+    try:
+        call(x)
+    except RuntimeError as error:
+        assert str(error) == "not today"
+    finally:
+        device.tell_times(None)
+        if module is not None:
+            module.use(None)
+    for *_, first, second, _ in told:  # of our own kernels, which compute what the library does not
+        device.event_destroy(first), device.event_destroy(second)
+    assert driver().standinEvents() == before
 
 
 @STANDIN
@@ -168,3 +211,21 @@ def test_a_stream_of_another_gpu_is_told_by_its_gpu():
     device.let_wait(0, own.cuda_stream, 1)
     own.synchronize()
     assert device.stream_query(0, torch.cuda.current_stream(0).cuda_stream)  # it was waited for
+
+
+@TWO
+def test_the_drivers_own_streams_of_two_gpus_are_two():
+    """Though their handle is one: of pinned memory that both read, and of memory that one of them made and the other uses."""
+    first, second = (torch.cuda.ExternalStream(0, device=f"cuda:{i}") for i in range(2))
+    batch = torch.arange(1000.0, device="cpu").pin_memory()
+    with first, second:
+        x, y = (batch.to(f"cuda:{i}", non_blocking=True) for i in range(2))
+        x.record_stream(second)
+        torch.cuda.synchronize(1)
+        y += 1  # queued where x is said to be used
+        address = x.data_ptr()
+        del x
+        again = torch.empty(1000, device="cuda:0")
+        assert again.data_ptr() != address
+        first.synchronize()
+        assert torch.equal(y.cpu(), batch + 1)

@@ -164,7 +164,8 @@ template <int ROW, bool TURNED> INLINE void matrices(u32 x[4], const u32* tile, 
 }
 #endif
 
-INLINE f32 rounded(f32 x) { return bits_as<f32>((bits_as<u32>(x) + 0x1000u) & 0xffffe000u); }   // to tf32: 10 bits of fraction
+// To tf32: 10 bits of fraction. A NaN stays one: that of a GPU has all bits set, and would carry over to a zero.
+INLINE f32 rounded(f32 x) { return bits_as<f32>(x == x ? (bits_as<u32>(x) + 0x1000u) & 0xffffe000u : 0x7fffe000u); }
 
 // A tile of 128 x 128 belongs to a block of eight warps, 64 x 32 of it to a warp. Tiles of the operands are 64 bytes of k deep; a row takes 80
 // bytes, so that the 32 lanes of a warp read their fragments from 32 different banks.
