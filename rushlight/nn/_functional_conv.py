@@ -229,7 +229,7 @@ def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
     if isinstance(padding[0], tuple):
         image, padding = _evenly_padded(image, padding)
     output = _convolution(image, weight, bias, stride, padding, dilation, False, none, groups)
-    return output[0] if single else output
+    return output.squeeze(0) if single else output
 
 
 def _evenly_padded(image, padding):
@@ -278,4 +278,4 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
     single = input.dim() == rank + 1
     image = input.unsqueeze(0) if single else input
     output = _convolution(image, weight, bias, stride, padding, dilation, True, output_padding, groups)
-    return output[0] if single else output
+    return output.squeeze(0) if single else output

@@ -31,6 +31,8 @@ def constant_pad_nd(input, pad, value=0):
             "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
             f"{len(pad)} while the input has {input.ndim} dimensions."
         )
+    if not any(pad):
+        return shape.clone(input)
     sizes, inner = list(input.shape), []
     for i in range(len(pad) // 2):
         before, after, dim = pad[2 * i], pad[2 * i + 1], input.ndim - 1 - i
