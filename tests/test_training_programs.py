@@ -24,6 +24,14 @@ PROGRAMS = {
         (w.sum() + b.sum()).backward()
         o.step()
         o.state_dict()['param_groups'][0]['params']""",
+    "a loaded state keeps its dtypes": """
+        w = nn.Parameter(torch.ones(2, dtype=torch.float64))
+        w.grad = torch.ones_like(w)
+        o = torch.optim.ASGD([w])
+        o.step()
+        o.load_state_dict(o.state_dict())
+        o.step()
+        list(o.state[w].values())""",
     "parameters from a generator": """
         m = nn.ParameterList(torch.ones(1) for _ in range(2))
         m.extend(map(torch.ones, [1, 2]))

@@ -62,5 +62,6 @@ class ASGD(RuleOptimizer):
         hyper = dict(hyper, rate=state["eta"].item(), share=state["mu"].item())
         eta, mu = hyper.pop("next_rate"), hyper.pop("next_share")
         super().update(param, grad, state, names, group, hyper)
-        state["eta"] = torch.tensor(eta, dtype=torch.float32, device="cpu")
-        state["mu"] = torch.tensor(mu, dtype=torch.float32, device="cpu")
+        for name, value in (("eta", eta), ("mu", mu)):
+            counted = torch.tensor(value, dtype=torch.float32, device="cpu")
+            state[name] = counted.to(state[name].dtype)  # that of the parameter, where the state was loaded
