@@ -81,6 +81,34 @@ PROGRAMS = {
         x = torch.ones(2)
         seen, f(x) is x""",
     "a primal by itself": "torch.func.jvp(torch.sin, torch.ones(2), torch.ones(2))",
+    "state that waits for its shapes": """
+        m, n = (nn.Sequential(nn.LazyLinear(2), nn.LazyBatchNorm1d(affine=False)) for _ in range(2))
+        n.load_state_dict(m.state_dict())
+        repr(n), n(torch.ones(2, 3)).shape, repr(n)""",
+    "saved state that waits for its shapes": """
+        import io
+        m, n, file = nn.LazyLinear(2), nn.LazyLinear(2), io.BytesIO()
+        torch.save(m.state_dict(), file)
+        file.seek(0)
+        state = torch.load(file, weights_only=False)
+        n.load_state_dict(state)
+        [type(v).__name__ for v in state.values()], n(torch.ones(2, 3)).shape""",
+    "a lazy layer that was loaded": """
+        m = nn.LazyLinear(2)
+        m.load_state_dict(nn.Linear(3, 2).state_dict())
+        m(torch.ones(1, 3)), repr(m)""",
+    "gradients of padding lie row-major": """
+        x = torch.randn(2, 3, 5, 6, requires_grad=True)
+        modes = "reflect", "replicate", "circular"
+        [torch.autograd.grad(F.pad(x, (1, 2, 2, 1), mode=mode).sum(), x)[0].stride() for mode in modes]""",
+    "extra places for a signal": "nn.ConvTranspose1d(1, 1, 2, output_padding=1)(torch.ones(1, 1, 3))",
+    "which of the windows do not fit a volume": "F.fractional_max_pool3d(torch.randn(1, 2, 8, 5, 6), 3, output_size=(5, 3, 4))",
+    "a hook before the backward pass of the first layer": """
+        m = nn.Linear(2, 2)
+        handle = m.register_full_backward_pre_hook(lambda m, grads: tuple(g * 2 for g in grads))
+        with warnings.catch_warnings(record=True) as caught:
+            m(torch.ones(1, 2)).sum().backward()
+        m.weight.grad, [str(w.message) for w in caught]""",
     "names of steps on one sample": """
         x = torch.randn(2, 6, 6, requires_grad=True)
         y = nn.Conv2d(2, 3, 2, padding_mode='circular', padding=1)(x)

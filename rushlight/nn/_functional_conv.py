@@ -272,7 +272,8 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
     _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, dilation, groups, transposed=True)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
-        stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))
+        stated = (("output_padding", output_padding, 0), ("stride", stride, 1), ("dilation", dilation, 1))
+        stated = ((what, (first, *values) if rank == 1 else values) for what, values, first in stated)  # a signal is an image of height 1
         text = " ".join(f"{what}_{name}: {v}" for what, values in stated for name, v in zip(names, values))
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {text}")
     single = input.dim() == rank + 1

@@ -232,7 +232,9 @@ def _fractional_starts(sample, size, wanted, kernel):
 
 def _check_fractional(rank, size, kernel, wanted):
     """Windows lie within the image, and one element apart at least where they may; PyTorch asks volumes for an element more."""
-    for name, n, k, m in zip(("time", "height", "width")[3 - rank :], size, kernel, wanted):
+    names = ("height", "width") if rank == 2 else ("time", "height", "width")
+    for d in (0, 1) if rank == 2 else (0, 2, 1):  # in PyTorch's order
+        name, n, k, m = names[d], size[d], kernel[d], wanted[d]
         if m + k - 1 > n - (rank == 3):
             called = "fractional_max_pool2d" if rank == 2 else "fractional_max_pool3d_out"
             raise RuntimeError(

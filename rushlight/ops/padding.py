@@ -149,4 +149,4 @@ def _(grad, pad, mode):
             if mode == "replicate":
                 border = reduction.sum(border, dim, True)
             arithmetic.add.inplace(source, movement._flip(border, (dim,)) if mode == "reflect" else border)
-    return casting.channels_last(middle) if is_channels_last(grad) else middle
+    return casting.channels_last(middle) if is_channels_last(grad) else shape.contiguous(middle)

@@ -185,13 +185,12 @@ class BackwardHook:
             self.grad_outputs = self._run_pre_hooks(tuple(full))
             if self.input_places is None:
                 # No input leads further back, so this is the end of the module's backward pass.
-                if self.hooks:
-                    warnings.warn(
-                        "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
-                        "require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
-                        "#torch.nn.Module.register_full_backward_hook for more details.",
-                        stacklevel=_program_level(),
-                    )
+                warnings.warn(
+                    "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                    "require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                    "#torch.nn.Module.register_full_backward_hook for more details.",
+                    stacklevel=_program_level(),
+                )
                 for hook in self.hooks:
                     replaced = hook(self.module, (None,) * self.input_count, self.grad_outputs)
                     if replaced is not None and not (isinstance(replaced, tuple) and all(g is None for g in replaced)):
