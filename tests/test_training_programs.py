@@ -114,6 +114,14 @@ PROGRAMS = {
         y = nn.Conv2d(2, 3, 2, padding_mode='circular', padding=1)(x)
         type(y.grad_fn).__name__, type(F.fold(x.reshape(8, 9), (4, 4), 2).grad_fn).__name__""",
 }  # fmt: skip
+WRITTEN = """
+    mul_(y) | pow_(y) | add_(y) | fill_(y.sum()) | index_fill_(0, torch.tensor([0]), y.sum()) | put_(torch.arange(3), y)
+    index_put_((torch.arange(3),), y) | masked_scatter_(y > 0, y) | __setitem__(0, y[0]) | __setitem__(torch.tensor([0]), y[0])
+""".strip().replace("\n", "|").split("|")
+PROGRAMS |= {
+    f"{call.strip()} of a tensor that all examples share": f"torch.func.vmap(lambda y: torch.ones(3).{call.strip()})(torch.ones(4, 3))"
+    for call in WRITTEN
+}
 
 
 def outcome(library, text):
