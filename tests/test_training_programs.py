@@ -74,7 +74,9 @@ PROGRAMS = {
             warnings.simplefilter('always')
             x = torch.distributions.Normal(0.0, 1.0).sample_n(2)
         x, [(w.category.__name__, str(w.message)) for w in caught]""",
-    "events of another shape": "torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3)).log_prob(torch.ones(3, 1))",
+    "events of another shape": """
+        d = torch.distributions.MultivariateNormal(torch.zeros(3), torch.eye(3), validate_args=True)
+        d.log_prob(torch.ones(3, 1))""",
     "a batch seen as a whole": """
         seen, f = [], torch.func.debug_unwrap
         torch.func.vmap(torch.func.vmap(lambda x: (seen.append((f(x).shape, f(x, recurse=False).shape)), x)[1]))(torch.ones(3, 2, 4))
