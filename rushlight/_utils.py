@@ -143,7 +143,8 @@ def deepcopy(tensor, memo):
         return memo[id(tensor)]
     if not tensor.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.\n"
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
+            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001\n"
             "  This one was computed; copy its value by detach().clone(), or with its history by clone()."
         )
     copied = _rebuild_tensor_v3(*_parts(tensor, copy.deepcopy(tensor.untyped_storage(), memo)))

@@ -3,7 +3,24 @@
 from .autograd.func import *  # noqa: F403
 from .autograd.func import __all__ as _transforms
 
-__all__ = [*_transforms, "replace_all_batch_norm_modules_"]
+__all__ = [*_transforms, "debug_unwrap", "replace_all_batch_norm_modules_"]
+
+
+def debug_unwrap(tensor, *, recurse=True):
+    """The whole batch that ``tensor`` stands for in a ``vmap`` (recurse=True: in all that are active), to print it; others as they are.
+
+    >>> seen = []
+    >>> _ = torch.func.vmap(lambda x: (seen.append(torch.func.debug_unwrap(x).shape), x)[1])(torch.ones(3, 2))
+    >>> seen
+    [torch.Size([3, 2])]
+    """
+    from .autograd.vmap import Batched
+
+    while isinstance(tensor, Batched):
+        tensor = tensor.value
+        if not recurse:
+            break
+    return tensor
 
 
 def replace_all_batch_norm_modules_(root):

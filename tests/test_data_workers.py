@@ -94,6 +94,20 @@ def test_workers_are_gone_after_the_epoch_and_after_a_break():
         assert all(process.exitcode is not None for process in workers)
 
 
+@FORKED
+def test_a_forked_process_leaves_the_workers_to_the_program():
+    iterator = iter(ours.DataLoader(list(range(20)), 2, num_workers=2))
+    first = next(iterator).tolist()
+    child = os.fork()
+    if not child:  # what a process forked by the program does with its copy of the iterator: it goes, sooner or later
+        try:
+            iterator._shutdown_workers()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert first + [i for batch in iterator for i in batch.tolist()] == list(range(20))
+
+
 def test_threads_have_generators_of_their_own():
     """Epochs from one seed draw the same, however the threads take turns."""
     epochs = []

@@ -455,3 +455,13 @@ def test_own_getattr_put_on_a_class_later_is_asked():
     assert module.weight == "weight"
     del Plain.__getattr__
     assert module.weight is weight
+
+
+def test_a_warning_of_full_backward_hooks_names_the_programs_line():
+    for ask in (lambda y, layer: y.backward(), lambda y, layer: rushlight.autograd.grad(y, [layer.weight])):
+        layer = rushlight.nn.Linear(2, 2)
+        layer.register_full_backward_hook(lambda *given: None)
+        y = layer(rushlight.ones(1, 2)).sum()
+        with pytest.warns(UserWarning, match="Full backward hook is firing") as caught:
+            ask(y, layer)
+        assert [w.filename for w in caught] == [__file__]

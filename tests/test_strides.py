@@ -22,6 +22,10 @@ def volumes(t):
     return t.arange(1024.0).sin().reshape(2, 4, 4, 4, 8).permute(0, 4, 1, 2, 3)
 
 
+def turned(t):
+    return images(t).transpose(0, 1)
+
+
 def index(t):
     return t.zeros(4, 6, dtype=t.int64)
 
@@ -49,12 +53,21 @@ CASES = {
         "bce": lambda t, x: t.nn.functional.binary_cross_entropy_with_logits(x, t.ones(4, 6), reduction="none"),
         "batch_norm": lambda t, x: t.nn.functional.batch_norm(x, t.zeros(6), t.ones(6)),
         "qr": lambda t, x: t.linalg.qr(x[:, :4] + t.eye(4))[1],
+        "matrix_exp": lambda t, x: t.matrix_exp(x[:, :4] / 9),
+        "pad": lambda t, x: t.nn.functional.pad(x, (0, 0, 0, 0)),
     },
     signals: {
         "masked_fill": lambda t, x: x.masked_fill(x > 0, 0.0),
         "batch_norm": lambda t, x: t.nn.functional.batch_norm(x, None, None, training=True),
         "flip": lambda t, x: x.flip(1),
         "sort": lambda t, x: x.sort(1)[1],
+        "channel_shuffle": lambda t, x: t.nn.functional.channel_shuffle(x, 1),
+        "fold": lambda t, x: t.nn.functional.fold(x[:, :8, :4], (2, 2), 2, stride=2, padding=1),
+        "pad_packed": lambda t, x: t.nn.utils.rnn.pad_packed_sequence(t.nn.utils.rnn.pack_sequence([x[0], x[1, :2]]), True)[0],
+    },
+    turned: {
+        "batch_norm": lambda t, x: t.nn.functional.batch_norm(x, t.zeros(2), t.ones(2)),
+        "batch_norm_training": lambda t, x: t.nn.functional.batch_norm(x, None, None, training=True),
     },
     images: {
         "channel_shuffle": lambda t, x: t.nn.functional.channel_shuffle(x, 2),

@@ -5,6 +5,7 @@ import types
 from collections import namedtuple
 
 from .._core import operator
+from .._core.tensor import Tensor
 from ..utils._pytree import tree_flatten
 from ._batching_families import declared, folded, front, loop, pointwise, rowwise, writes
 from ._batching_random import DRAWING, draw
@@ -20,13 +21,33 @@ def call(func, args, kwargs):
     if kwargs.get("out", 0) is None:
         kwargs = {k: v for k, v in kwargs.items() if k != "out"}
     if writes(func) and args:
-        _check_apart(*unwrap(args[0], level))
+        _check_written(name, args, level)
     rule = draw if name in DRAWING else RULES.get(name) or _family_rule(func)
     return rule(func, args, kwargs, level)
 
 
-def _check_apart(target, bdim):
-    """Raises if all examples are one memory location, as inputs of jacfwd are, of which only the tangents differ."""
+_ARITHMETIC = frozenset(
+    "mul_ multiply_ sub_ div_ divide_ true_divide_ copy_ masked_fill_ logical_and_ logical_or_ logical_xor_ clamp_min_ clamp_max_".split()
+)
+_NAMED = frozenset("fill_ index_add_ index_fill_ index_put_ scatter_add_ scatter_reduce_".split())
+_BROADCAST = frozenset("add_ atan2_ bitwise_and_ bitwise_or_ bitwise_xor_ copysign_ gcd_ lcm_".split())  # which speak of shapes in PyTorch
+
+
+def _check_written(name, args, level):
+    """Raises where there is no room for what a call writes in place: the tensor is one for all examples, or lies as one."""
+    target, bdim = unwrap(args[0], level)
+    if bdim is None and name not in _BROADCAST and name not in DRAWING:
+        if name == "__setitem__":
+            key, _ = tree_flatten(args[1])
+            name = "index_put_" if any(isinstance(x, Tensor) for x in key) else "copy_"
+        what = "inplace arithmetic" if name in _ARITHMETIC else name if name in _NAMED else f"aten::{name}"
+        where = f"at level {level}" if what.startswith("aten") else "in a vmap"
+        raise CannotBatch(
+            f"vmap: {what}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that has more elements "
+            f"than `self`. This happened due to `other` being vmapped over but `self` not being vmapped over {where}. Please try to use "
+            f"out-of-place operators instead of {what}. If said operator is being called inside the PyTorch framework, please file a bug "
+            "report instead."
+        )
     if bdim is not None and target.shape[bdim] > 1 and target.stride(bdim) == 0:
         raise CannotBatch(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "

@@ -242,8 +242,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     """
     if not isinstance(primals, tuple):
         raise RuntimeError(
-            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
-            f" Got {type(primals)}"
+            "jvp(f, primals, tangents): Expected primals to be a tuple. E.g. it should be valid to call f(*primals).\n"
+            f"primals is a {type(primals).__name__}"
         )
     _check_tangents(primals, tangents)
     with tape.Transformed():

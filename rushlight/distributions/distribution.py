@@ -124,7 +124,7 @@ class Distribution:
 
     def sample_n(self, n):
         """``n`` samples; the older spelling of ``sample((n,))``."""
-        warnings.warn("sample_n will be deprecated. Use .sample((n,)) instead", UserWarning, stacklevel=2)
+        warnings.warn("`sample_n(n)` will be deprecated. Use `sample((n,))` instead.", FutureWarning, stacklevel=2)
         return self.sample(rl.Size((n,)))
 
     def log_prob(self, value):
@@ -163,7 +163,7 @@ class Distribution:
         if tuple(value.shape[value.dim() - n_event :]) != tuple(self._event_shape):
             raise ValueError(
                 "The right-most size of value must match event_shape: "
-                f"{tuple(value.shape)} vs {tuple(self._event_shape)}."
+                f"{rl.Size(value.shape)} vs {rl.Size(self._event_shape)}."
             )
         for i, j in zip(reversed(tuple(value.shape)), reversed(tuple(self._batch_shape + self._event_shape))):
             if i != 1 and j != 1 and i != j:

@@ -190,6 +190,8 @@ class Pickler:
         state = dict(getattr(tensor, "__dict__", None) or {})
         if not tensors.is_dense(tensor):
             self._save_sparse(tensor)
+        elif _is_lazy(tensor):
+            self._call("rushlight.nn.parameter", type(tensor).__name__, (tensor.requires_grad, tensor.data.device, tensor.data.dtype))
         elif _is_parameter(tensor):
             data, hooks = tensor.detach(), OrderedDict()
             if state:
@@ -323,6 +325,11 @@ class Pickler:
 def _is_parameter(tensor):
     room = sys.modules.get("rushlight.nn.parameter")  # as long as nobody has used it there is none
     return room is not None and isinstance(tensor, room.Parameter)
+
+
+def _is_lazy(tensor):
+    room = sys.modules.get("rushlight.nn.parameter")
+    return room is not None and room.is_lazy(tensor)
 
 
 def _cannot_save(obj, why):

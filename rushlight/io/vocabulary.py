@@ -103,6 +103,13 @@ def _parameter_with_state(data, requires_grad, hooks, state):
     return set_attributes(_parameter(data, requires_grad, hooks), state)
 
 
+def _lazy(kind):
+    def build(requires_grad, device, dtype):
+        return getattr(rushlight.nn.parameter, kind)(plain(requires_grad, bool), device, plain(dtype, rushlight.dtype))
+
+    return build
+
+
 def set_attributes(obj, state):
     """Put the items of the dict ``state`` into the attributes of ``obj``, past its class."""
     for name, value in plain(state, dict).items():
@@ -218,6 +225,8 @@ _BUILD = {
     **_REBUILD,
     "rushlight._tensor._rebuild_from_type_v2": _from_type,
     "rushlight.serialization._get_layout": _layout,
+    "rushlight.nn.parameter.UninitializedParameter": _lazy("UninitializedParameter"),
+    "rushlight.nn.parameter.UninitializedBuffer": _lazy("UninitializedBuffer"),
     "rushlight.Size": _size,
     "rushlight.device": _device,
     "collections.OrderedDict": _ordered_dict,

@@ -38,7 +38,6 @@ def _check_nll(input, target, weight):
             f"Expected input batch_size ({input.size(0)}) to match target batch_size ({batch}).\n"
             f"the input is {tuple(input.shape)}, one row of scores for each label; the labels are {tuple(target.shape)}"
         )
-    _check_labels(target)
     if input.dim() <= 2 and target.dim() > 1:
         raise RuntimeError(
             f"0D or 1D target tensor expected, multi-target not supported\nthe labels are {tuple(target.shape)}: "
@@ -49,13 +48,18 @@ def _check_nll(input, target, weight):
         if list(target.shape) != expected:
             raise RuntimeError(f"Expected target size {expected}, got {list(target.shape)}")
     classes = input.size(1 if input.dim() > 1 else 0)
-    if weight is not None and weight.numel() != classes:
+    _check_class_weight(weight, classes)
+    _check_weight(input, weight)
+    _check_labels(target)
+    return classes
+
+
+def _check_class_weight(weight, classes, said_by=""):
+    if weight is not None and weight.shape != (classes,):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"{said_by}weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
             f"{list(weight.shape)}"
         )
-    _check_weight(input, weight)
-    return classes
 
 
 def _check_weight(input, weight):
@@ -148,6 +152,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
             "ignore_index is not supported for floating point target\n"
             f"it is {ignore_index}, a label, and the target holds probabilities: a row of zeros does not count"
         )
+    _check_class_weight(weight, input.size(class_dim), "cross_entropy: ")
     if label_smoothing > 0:
         target = target * (1 - label_smoothing) + label_smoothing / input.size(class_dim)
     terms = -log_softmax(input, class_dim) * target

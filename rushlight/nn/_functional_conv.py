@@ -229,7 +229,7 @@ def _conv(rank, input, weight, bias, stride, padding, dilation, groups):
     if isinstance(padding[0], tuple):
         image, padding = _evenly_padded(image, padding)
     output = _convolution(image, weight, bias, stride, padding, dilation, False, none, groups)
-    return output[0] if single else output
+    return output.squeeze(0) if single else output
 
 
 def _evenly_padded(image, padding):
@@ -272,10 +272,11 @@ def _conv_transpose(rank, input, weight, bias, stride, padding, output_padding, 
     _check(f"conv_transpose{rank}d", rank, *shapes, stride, padding, dilation, groups, transposed=True)
     if any(extra >= max(s, d) for extra, s, d in zip(output_padding, stride, dilation)):
         names = ("depth", "height", "width")[3 - rank :] if rank > 1 else ("height", "width")
-        stated = (("output_padding", output_padding), ("stride", stride), ("dilation", dilation))
+        stated = (("output_padding", output_padding, 0), ("stride", stride, 1), ("dilation", dilation, 1))
+        stated = ((what, (first, *values) if rank == 1 else values) for what, values, first in stated)  # a signal is an image of height 1
         text = " ".join(f"{what}_{name}: {v}" for what, values in stated for name, v in zip(names, values))
         raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {text}")
     single = input.dim() == rank + 1
     image = input.unsqueeze(0) if single else input
     output = _convolution(image, weight, bias, stride, padding, dilation, True, output_padding, groups)
-    return output[0] if single else output
+    return output.squeeze(0) if single else output

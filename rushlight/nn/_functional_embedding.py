@@ -10,7 +10,7 @@ from ..ops.embedding import bag_numbers, bags, one_hot, shared  # noqa: F401  (o
 def _renormalise(weight, input, max_norm, norm_type):
     """Scales the rows in use, in place, to a norm of max_norm at most."""
     with torch.no_grad():
-        used = input.reshape(-1).unique()
+        used = input.reshape(-1).unique().long()
         rows = weight.detach()[used]
         norm = torch.linalg.vector_norm(rows, ord=norm_type, dim=1, keepdim=True)
         scale = torch.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)
@@ -92,6 +92,9 @@ def embedding_bag(
         )
     _checked_indices(input, "embedding_bag")
     input, begins, factors = _bags(input, offsets, per_sample_weights, include_last_offset)
+    rows = weight.size(0)
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise RuntimeError(f"padding_idx must be within the number of embeddings, {-rows} through {rows - 1}, but got {padding_idx}")
     padding_idx = _padding_row(padding_idx, weight)
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)

@@ -230,6 +230,19 @@ def _fractional_starts(sample, size, wanted, kernel):
     return torch.cat([starts, torch.full((*sample.shape, 1), size - kernel, dtype=torch.int64, device=sample.device)], -1)
 
 
+def _check_fractional(rank, size, kernel, wanted):
+    """Windows lie within the image, and one element apart at least where they may; PyTorch asks volumes for an element more."""
+    names = ("height", "width") if rank == 2 else ("time", "height", "width")
+    for d in (0, 1) if rank == 2 else (0, 2, 1):  # in PyTorch's order
+        name, n, k, m = names[d], size[d], kernel[d], wanted[d]
+        if m + k - 1 > n - (rank == 3):
+            called = "fractional_max_pool2d" if rank == 2 else "fractional_max_pool3d_out"
+            raise RuntimeError(
+                f"{called}(): pool {name} {k} too large relative to input {name} {n}\n"
+                f"{m} windows of {k} need a {name} of {m + k - 1 + (rank == 3)} at least: ask for fewer, or for smaller ones."
+            )
+
+
 def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, return_indices, samples):
     name = f"fractional_max_pool{rank}d"
     if output_size is None and output_ratio is None:
@@ -242,6 +255,7 @@ def _fractional_max_pool(rank, input, kernel_size, output_size, output_ratio, re
             raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
         output_size = [int(n * r) for n, r in zip(size, ratio)]
     wanted = per_dim(output_size, rank)
+    _check_fractional(rank, size, kernel, wanted)
     batched = input if input.dim() == rank + 2 else input.unsqueeze(0)
     batch, channels = batched.shape[:2]
     if samples is None:

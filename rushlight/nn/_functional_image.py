@@ -356,7 +356,8 @@ def channel_shuffle(input, groups):
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
-    return rename(input.unflatten(1, (groups, channels // groups)).transpose(1, 2).reshape(input.shape), "ChannelShuffleBackward0")
+    dealt = input.unflatten(1, (groups, channels // groups)).transpose(1, 2).contiguous()
+    return rename(dealt.reshape(input.shape), "ChannelShuffleBackward0")
 
 
 native_channel_shuffle = channel_shuffle

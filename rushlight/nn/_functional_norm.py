@@ -67,7 +67,7 @@ def batch_norm(
         per_channel = (-1, *(1,) * (input.dim() - 2))
         scaled = input.clone() if weight is None else input * weight.view(per_channel)
         return scaled if bias is None else scaled + bias.view(per_channel)
-    if input.dim() < 4:  # what is no image is row-major, as in PyTorch
+    if not (input.is_contiguous() or is_channels_last(input)):  # the result is row-major or channels-last, as in PyTorch
         input = input.contiguous()
     dims, count = _per_channel(input, running_mean, running_var, weight, bias, training)
     if not training:

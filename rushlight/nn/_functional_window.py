@@ -205,8 +205,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     values = columns.reshape(columns.size(0), channels, kernel[0] * kernel[1] * columns.size(2))
     image = torch.zeros(columns.size(0), channels, padded[0] * padded[1], dtype=input.dtype, device=input.device)
     image = image.index_add(2, index, values).reshape(columns.size(0), channels, *padded)
-    image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1])
-    return image[0] if single else rename(image, "Col2ImBackward0")
+    image = image.narrow(2, edge[0], size[0]).narrow(3, edge[1], size[1]).contiguous()
+    return rename(image.squeeze(0) if single else image, "Col2ImBackward0")
 
 
 @planned

@@ -185,7 +185,7 @@ def matrix_exp(A):
     X = _pade(A / 2**squarings)
     for _ in range(squarings):
         X = multiply(X, X)
-    return rename(X, "LinalgMatrixExpBackward0")
+    return rename(X.contiguous(), "LinalgMatrixExpBackward0")  # solve leaves columns one after the other
 
 
 def _pade(A):

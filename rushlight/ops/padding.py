@@ -31,6 +31,8 @@ def constant_pad_nd(input, pad, value=0):
             "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
             f"{len(pad)} while the input has {input.ndim} dimensions."
         )
+    if not any(pad):
+        return shape.clone(input)
     sizes, inner = list(input.shape), []
     for i in range(len(pad) // 2):
         before, after, dim = pad[2 * i], pad[2 * i + 1], input.ndim - 1 - i
@@ -147,4 +149,4 @@ def _(grad, pad, mode):
             if mode == "replicate":
                 border = reduction.sum(border, dim, True)
             arithmetic.add.inplace(source, movement._flip(border, (dim,)) if mode == "reflect" else border)
-    return casting.channels_last(middle) if is_channels_last(grad) else middle
+    return casting.channels_last(middle) if is_channels_last(grad) else shape.contiguous(middle)

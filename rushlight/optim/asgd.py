@@ -63,5 +63,5 @@ class ASGD(RuleOptimizer):
         hyper = dict(hyper, rate=number(state["eta"], eta), share=number(state["mu"], mu))
         del hyper["next_rate"], hyper["next_share"]
         super().update(param, grad, state, names, group, hyper)
-        state["eta"].fill_(eta)
-        state["mu"].fill_(mu)
+        for name, value in (("eta", eta), ("mu", mu)):
+            state[name].copy_(torch.as_tensor(value, dtype=torch.float32))  # the state's dtype is the parameter's where it was loaded

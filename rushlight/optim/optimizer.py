@@ -305,7 +305,8 @@ class Optimizer:
         groups = []
         for group in self.param_groups:
             packed = {key: value for key, value in group.items() if key != "params"}
-            packed["params"] = [numbers.setdefault(id(param), len(numbers)) for param in group["params"]]
+            numbers.update({id(param): i for i, param in enumerate(group["params"], len(numbers)) if id(param) not in numbers})
+            packed["params"] = [numbers[id(param)] for param in group["params"]]  # one that is there twice has its last place
             groups.append(packed)
         state = {numbers[id(k)] if isinstance(k, torch.Tensor) else k: value for k, value in self.state.items()}
         result = {"state": state, "param_groups": groups}

@@ -2,7 +2,6 @@
 
 import operator
 from collections import OrderedDict
-from collections.abc import Container as _Containing
 from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 
@@ -348,7 +347,7 @@ class ParameterList(Module):
 
     def extend(self, values):
         """Adds every value of an iterable at the end; returns self. Raises TypeError for anything else."""
-        if not isinstance(values, _Containing) or isinstance(values, torch.Tensor):
+        if not isinstance(values, Iterable) or isinstance(values, torch.Tensor):
             raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in values:
             self.append(value)
@@ -424,7 +423,7 @@ class ParameterDict(Module):
 
     def copy(self):
         """A new ParameterDict with the same values."""
-        return ParameterDict({key: self[key] for key in self._keys})
+        return ParameterDict(OrderedDict((key, self[key]) for key in self._keys))
 
     def setdefault(self, key, default=None):
         """The value of ``key``, after setting it to ``default`` if it is missing."""

@@ -68,7 +68,15 @@ class Dropout3d(_DropoutNd):
     _drop = "dropout3d"
 
 
-class AlphaDropout(_DropoutNd):
+class _AlphaDropoutNd(_DropoutNd):
+    """Like PyTorch's, these layers leave ``inplace`` alone: only the functions write over their input."""
+
+    def forward(self, input):
+        """The thinned input."""
+        return _functions[self._drop](input, self.p, self.training)
+
+
+class AlphaDropout(_AlphaDropoutNd):
     """Dropout that keeps the mean 0 and variance 1 of SELU networks (Klambauer et al., 2017); see :func:`F.alpha_dropout`.
 
     >>> layer = nn.AlphaDropout(0.5)
@@ -80,7 +88,7 @@ class AlphaDropout(_DropoutNd):
     _drop = "alpha_dropout"
 
 
-class FeatureAlphaDropout(_DropoutNd):
+class FeatureAlphaDropout(_AlphaDropoutNd):
     """:class:`AlphaDropout` of whole channels: (N, C, *).
 
     >>> nn.FeatureAlphaDropout(0.5)(torch.zeros(100, 2, 3)).std(2).max()

@@ -1,5 +1,7 @@
 """Hooks: user functions that a Module runs around forward and backward, for one module or for all of them."""
 
+import os
+import sys
 import warnings
 from collections import OrderedDict
 
@@ -20,9 +22,19 @@ _global_module_registration_hooks = OrderedDict()
 # Which kind of backward hooks are in use for all modules: None (no hook yet), True (full) or False (the deprecated kind).
 _global_is_full_backward_hook = None
 
+_PACKAGE = os.path.dirname(torch.__file__) + os.sep
+
 _MIXED_KINDS = (
     "Cannot use both regular backward hooks and full backward hooks as a global Module hook. Please use only one of them."
 )
+
+
+def _program_level():
+    """The ``stacklevel`` of the program's own frame for a warning of the calling function: gradients are asked for in several ways."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def add_hook(hooks, hook, prepend=False, **marks):
@@ -173,13 +185,12 @@ class BackwardHook:
             self.grad_outputs = self._run_pre_hooks(tuple(full))
             if self.input_places is None:
                 # No input leads further back, so this is the end of the module's backward pass.
-                if self.hooks:
-                    warnings.warn(
-                        "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
-                        "require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
-                        "#torch.nn.Module.register_full_backward_hook for more details.",
-                        stacklevel=5,
-                    )
+                warnings.warn(
+                    "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                    "require gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
+                    "#torch.nn.Module.register_full_backward_hook for more details.",
+                    stacklevel=_program_level(),
+                )
                 for hook in self.hooks:
                     replaced = hook(self.module, (None,) * self.input_count, self.grad_outputs)
                     if replaced is not None and not (isinstance(replaced, tuple) and all(g is None for g in replaced)):

@@ -138,7 +138,9 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     def initialize_parameters(self, input):
         """Takes the shapes from ``input`` and draws initial values."""
-        if self.has_uninitialized_params():
+        if not self.has_uninitialized_params():  # they were loaded
+            self.in_features = self.in_features or input.shape[-1]
+        else:
             self.in_features = input.shape[-1]
             self.weight.materialize((self.out_features, self.in_features))
             if self.bias is not None:

@@ -13,12 +13,14 @@ __all__ = ["Embedding", "EmbeddingBag"]
 class _Table(Module):
     """What both tables share: the weight (num_embeddings, embedding_dim), drawn normal with std 1, its padding row zero."""
 
+    _row_title = "Padding_idx"
+
     def _row(self, padding_idx):
         """``padding_idx``, counted from the front."""
         if padding_idx is None:
             return None
         if not -self.num_embeddings <= padding_idx < self.num_embeddings:
-            raise AssertionError("Padding_idx must be within num_embeddings")
+            raise AssertionError(f"{self._row_title} must be within num_embeddings")
         return padding_idx % self.num_embeddings
 
     def _make_weight(self, _weight, freeze, device, dtype):
@@ -117,6 +119,8 @@ class EmbeddingBag(_Table):
             [  0.],
             [100.]])
     """
+
+    _row_title = "padding_idx"
 
     def __init__(
         self, num_embeddings, embedding_dim, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, mode="mean", sparse=False,

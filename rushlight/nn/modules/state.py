@@ -215,7 +215,10 @@ class StatefulModule:
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint but '
                 f"received {type(value)}"
             )
-        if not is_lazy(target):
+        if is_lazy(target):
+            if is_lazy(value):
+                return None  # both wait for their shapes
+        else:
             if target.dim() == 0 and value.dim() == 1 and value.shape[0] == 1:
                 value = value[0]  # PyTorch before 0.4 had no tensors of zero dimensions
             if value.shape != target.shape:

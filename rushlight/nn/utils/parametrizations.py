@@ -9,14 +9,6 @@ from . import parametrize
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
-def norm_except_dim(v, p=2, dim=0):
-    """The p-norm of ``v`` over all dimensions but one; -1: over all."""
-    if dim == -1:
-        return torch.linalg.vector_norm(v, p)
-    dims = [d for d in range(v.dim()) if d != dim % v.dim()]
-    return torch.linalg.vector_norm(v, p, dim=dims, keepdim=True)
-
-
 class _WeightNorm(Module):
     """g * v / |v|, the norm over all dimensions but ``dim``."""
 
@@ -25,10 +17,10 @@ class _WeightNorm(Module):
         self.dim = -1 if dim is None else dim
 
     def forward(self, weight_g, weight_v):
-        return weight_v * (weight_g / norm_except_dim(weight_v, 2, self.dim))
+        return weight_v * (weight_g / torch.norm_except_dim(weight_v, 2, self.dim))
 
     def right_inverse(self, weight):
-        return norm_except_dim(weight, 2, self.dim), weight
+        return torch.norm_except_dim(weight, 2, self.dim), weight
 
 
 def weight_norm(module, name="weight", dim=0):

@@ -1,6 +1,7 @@
 """Sequences of different lengths: padded, packed, and back."""
 
 from collections import namedtuple
+from collections.abc import Iterable
 
 import rushlight as torch
 
@@ -131,7 +132,9 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     """
     lengths = torch.as_tensor(lengths, dtype=torch.int64, device="cpu")
     if lengths.dim() != 1:
-        raise RuntimeError(f"`lengths` should be a 1D tensor, but got a tensor of dimension {lengths.dim()}")
+        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.dim()}D cpu Long tensor")
+    if not input.numel():
+        raise RuntimeError(f"Cannot pack empty tensors.\nthe input is {tuple(input.shape)}")
     sorted_indices = None
     if not enforce_sorted:
         lengths, sorted_indices = torch.sort(lengths, descending=True)
@@ -142,10 +145,8 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     counts = lengths.tolist()
     if len(counts) != batch:
         raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(counts)} (batch_size={batch})")
-    if any(n <= 0 for n in counts):
-        raise RuntimeError(
-            "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
-        )
+    if counts[-1] <= 0:
+        raise RuntimeError("Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0")
     if counts != sorted(counts, reverse=True):
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass `enforce_sorted=False` to "
@@ -181,7 +182,9 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     if steps > len(sizes):
         gap = torch.full([batch, *rest], padding_value, dtype=sequence.data.dtype, device=sequence.data.device)
         rows += [gap] * (steps - len(sizes))
-    padded = torch.stack(rows, 1 if batch_first else 0)
+    padded = torch.stack(rows)
+    if batch_first:
+        padded = padded.transpose(0, 1)
     lengths = torch.tensor([sum(size > i for size in sizes) for i in range(batch)], device="cpu")
     if sequence.unsorted_indices is not None:
         order = sequence.unsorted_indices
@@ -200,13 +203,15 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
     tensor([[1, 2, 3],
             [0, 0, 4]])
     """
+    if not isinstance(sequences, Iterable):
+        raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
     if isinstance(sequences, torch.Tensor):
         sequences = sequences.unbind(0)
     sequences = list(sequences)
     if not sequences:
         raise RuntimeError("received an empty list of sequences")
     if padding_side not in ("left", "right"):
-        raise RuntimeError(f"padding_side should be one of 'right' or 'left', got {padding_side}")
+        raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     longest = max(s.size(0) for s in sequences)
     rows = []
     for s in sequences:
@@ -223,7 +228,8 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
     """
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
-    return [sequence[: int(length)] for sequence, length in zip(padded_sequences, lengths)]
+    lengths = [int(length) for length in lengths]
+    return [row[:n].clone(memory_format=torch.contiguous_format) for row, n in zip(padded_sequences, lengths, strict=True)]
 
 
 def pack_sequence(sequences, enforce_sorted=True):

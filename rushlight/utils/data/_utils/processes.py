@@ -31,7 +31,7 @@ class ProcessPool:
 
     def __init__(self, job, context):
         self.progress = context.RawArray("q", [-1] * (2 * job.num_workers))
-        self.workers, self._sockets = [], []
+        self.workers, self._sockets, self._program = [], [], os.getpid()
         in_main_thread = threading.current_thread() is threading.main_thread()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if in_main_thread else None
         try:
@@ -95,7 +95,14 @@ class ProcessPool:
         return f"worker process {id} (pid {process.pid}) {how}"
 
     def close(self, prompt=False):
-        """End the workers: they see the end of their sockets; whoever is not gone after ``GRACE`` is killed."""
+        """End the workers: they see the end of their sockets; whoever is not gone after ``GRACE`` is killed.
+
+        A process forked off the program has copies of our ends, not the workers: it gives its copies up.
+        """
+        if os.getpid() != self._program:
+            for connection in self._sockets:
+                connection.close()
+            return
         for connection in self._sockets:
             try:
                 connection.shutdown(socket.SHUT_RDWR)  # seen by the worker even if another process holds this end too
