@@ -266,7 +266,7 @@ def to_memory_format(input, fmt, copy):
     name = fmt.name
     rank = _RANKS.get(name)
     if rank is None:
-        return shape.clone(input, memory_format=fmt) if copy else shape.contiguous(input)
+        return shape.clone(input, memory_format=FORMATS["contiguous_format"]) if copy else shape.contiguous(input)
     if input.ndim != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {name} format")
     strides = _channels_last_strides(input.shape)
