@@ -1,10 +1,13 @@
-"""``python tools/fuzz_programs.py [first] [count]``: random short programs under PyTorch and rushlight, each step compared.
+"""``python tools/fuzz_programs.py [first] [count] [deep]``: random short programs under PyTorch and rushlight, each step compared.
 
 A program is drawn from its number alone: tensors of several dtypes, sizes (0 among them) and layouts, then some steps of views,
 writes in place, operators with and without ``out=`` and gradients, whose dims may be negative or out of range. Compared are the values,
 dtype, shape, strides and requires_grad that a step leaves, which tensors are leaves and which share memory, or the type of its exception
 and the first line. A line is printed for each program that differs. Some do rightly: where two things are wrong with a call either may
 be said first, of equal elements any may be the median, and PyTorch reads what it has written where ``out=`` is an operand of a reduction.
+
+Programs of the kind ``deep`` are about gradients: of complex numbers with lazy bits, of views of views that are written in place with hooks
+upon them, and of compositions of ``torch.func``'s transforms; what hooks were given is compared, too.
 """
 
 import pathlib
@@ -62,6 +65,8 @@ LISTS = """
 class Program:
     """The steps of one number, run by one library."""
 
+    KINDS = "pointwise pair pair along along view view inplace inplace out list grad".split()
+
     def __init__(self, library, number):
         self.L, self.r = library, random.Random(number)
         self.tensors = [self.new() for _ in range(4)]
@@ -110,7 +115,7 @@ class Program:
         return getattr(self.L, name)(*args, **kwargs)
 
     def step(self):
-        kind = self.r.choice(["pointwise", "pair", "pair", "along", "along", "view", "view", "inplace", "inplace", "out", "list", "grad"])
+        kind = self.r.choice(self.KINDS)
         name, arguments, f = getattr(self, "_" + kind)()
         return f"{kind} {name} {arguments}", f
 
@@ -129,12 +134,10 @@ class Program:
         kwargs = {"alpha": self.number()} if name in ("add", "sub", "rsub") and self.r.random() < 0.3 else {}
         if name == "div" and self.r.random() < 0.4:
             kwargs = {"rounding_mode": self.r.choice(["floor", "trunc", "up", None])}
-        method = self.r.random() < 0.5
-        return (
-            name,
-            _shown(x, y, kwargs),
-            lambda: getattr(x, name)(y, **kwargs) if method and hasattr(x, name) else getattr(self.L, name)(x, y, **kwargs),
-        )
+        method = self.r.random() < 0.5 and hasattr(x, name)
+        if kwargs:
+            return name, _shown(x, y, kwargs), lambda: getattr(x, name)(y, **kwargs) if method else getattr(self.L, name)(x, y, **kwargs)
+        return name, _shown(x, y, kwargs), lambda: getattr(x, name)(y) if method else getattr(self.L, name)(x, y)
 
     def _along(self):
         name, x, r = self.r.choice(ALONG), self.any(), self.r
@@ -274,7 +277,7 @@ class Program:
             "transpose_": lambda: x.transpose_(0, d),
             "unsqueeze_": lambda: x.unsqueeze_(d),
             "squeeze_": lambda: x.squeeze_(d),
-            "resize_": lambda: x.resize_(size),
+            "resize_": lambda: x.resize_(size).zero_(),  # new elements are anything
             "addcmul_": lambda: x.addcmul_(y, y, value=n),
             "lerp_": lambda: x.lerp_(y, other),
             "cumsum_": lambda: x.cumsum_(d),
@@ -358,6 +361,140 @@ class Program:
         return "grad", _shown(x, y, twice, create, unused), f
 
 
+LAZY = """
+    conj conj imag imag real resolve_conj resolve_neg conj_physical view_as_real view_as_complex mH adjoint neg_view is_conj is_neg
+    conj_imag real_of_conj conj_of_view
+""".split()
+CHAIN = """
+    sin exp tanh square double cumsum softmax flip first last turn mean norm prod matmul masked amax sort written clamp logsumexp
+    roll index conj abs half where std add_row
+""".split()
+TRANSFORMS = "vmap vmap grad jvp vjp jacrev jacfwd hessian vmap_last grad_and_value".split()
+
+
+class Deep(Program):
+    """Steps that are about gradients."""
+
+    KINDS = "lazy lazy view view inplace inplace inplace hook backward backward func func out".split()
+
+    def __init__(self, library, number):
+        self.seen = []
+        super().__init__(library, number)
+
+    def dtype(self):
+        return getattr(self.L, self.r.choice(["float32", "float64", "complex64", "complex64", "complex128"]))
+
+    def new(self):
+        t = super().new()
+        return t * 1 if t.requires_grad and self.r.random() < 0.5 else t  # what is no leaf may be written to
+
+    def _lazy(self):
+        L, x, name = self.L, self.any(), self.r.choice(LAZY)
+        f = {
+            "neg_view": lambda: L._neg_view(x),
+            "conj_imag": lambda: x.conj().imag,
+            "real_of_conj": lambda: L.view_as_real(x.resolve_conj()),
+            "conj_of_view": lambda: x[..., :1].conj(),
+            "view_as_real": lambda: L.view_as_real(x),
+            "view_as_complex": lambda: L.view_as_complex(x),
+        }.get(name)
+        return name, _shown(x), f or (lambda: getattr(x, name)() if callable(getattr(x, name)) else getattr(x, name))
+
+    def _hook(self):
+        x, factor = self.any(), self.r.choice([None, 2, 0.5])
+
+        def note(g):
+            self.seen.append(g.detach())
+            return factor and g * factor
+
+        return "hook", _shown(x, factor), lambda: x.register_hook(note) and None
+
+    def _backward(self):
+        L, r, x, y = self.L, self.r, self.any(), self.any()
+        create, product = r.random() < 0.3, r.random() < 0.3
+
+        def f():
+            total = (x * y if product else x * x.conj()).sum()
+            self.seen.clear()
+            wanted = [t for t in self.tensors if t.requires_grad]
+            total = L.view_as_real(total).sum() if total.is_complex() else total
+            found = L.autograd.grad(total, wanted, create_graph=create, allow_unused=True)
+            rows = {"memory_format": L.contiguous_format}  # how gradients lie is nobody's business
+            return [g.clone(**rows) for g in [g for g in found if g is not None] + self.seen]
+
+        return "backward", _shown(x, y, create, product), f
+
+    def _func(self):
+        L, r, x = self.L, self.r, self.any().detach()
+        links = [(r.choice(CHAIN), r.choice([0, -1])) for _ in range(r.choice([1, 2, 3]))]
+        names = [r.choice(TRANSFORMS) for _ in range(r.choice([1, 1, 2, 3]))]
+
+        def f():
+            g = lambda v: chained(L, v, links)  # noqa: E731
+            for name in names:
+                g = transformed(L, name, g)
+            return g(x).clone(memory_format=L.contiguous_format)
+
+        return "func", f"{_shown(x)} {links} {names}", f
+
+
+def chained(L, v, links):
+    """A function of one tensor, made of named ones along a dim."""
+    for name, d in links:
+        v = link(L, v, name, d)
+    return v
+
+
+def link(L, v, name, d):
+    """One of them; a name that is not listed is that of an operator."""
+    listed = {
+        "double": lambda: v + v,
+        "cumsum": lambda: v.cumsum(d),
+        "softmax": lambda: v.softmax(d),
+        "flip": lambda: v.flip(d),
+        "first": lambda: v[0],
+        "last": lambda: v[..., -1:],
+        "turn": lambda: v.transpose(0, d),
+        "mean": lambda: v.mean(d),
+        "norm": lambda: L.linalg.vector_norm(v),
+        "prod": lambda: v.prod(d),
+        "matmul": lambda: v @ v.mT,
+        "masked": lambda: v.masked_fill(v.abs() > 1, 0),
+        "amax": lambda: v.amax(d, True),
+        "sort": lambda: v.sort(d).values,
+        "written": lambda: v.clone().mul_(v),
+        "clamp": lambda: v.clamp(-1, 1),
+        "logsumexp": lambda: v.logsumexp(d),
+        "roll": lambda: v.roll(1, d),
+        "index": lambda: v[L.tensor([0, 0])],
+        "half": lambda: v[::2] / 2,
+        "where": lambda: L.where(v.abs() > 1, v, v * v),
+        "std": lambda: v.std(d),
+        "add_row": lambda: v + v[:1],
+    }
+    return listed[name]() if name in listed else getattr(L, name)(v)
+
+
+def transformed(L, name, g):
+    """A function under one of torch.func's transforms."""
+
+    def real(v):
+        w = g(v)
+        return w.abs().sum() if w.is_complex() else w.sum()
+
+    return {
+        "vmap": lambda: L.vmap(g),
+        "vmap_last": lambda: L.vmap(g, -1, -1),
+        "grad": lambda: L.func.grad(real),
+        "grad_and_value": lambda: lambda v: L.func.grad_and_value(real)(v)[0],
+        "jvp": lambda: lambda v: L.func.jvp(g, (v,), (L.ones_like(v),))[1],
+        "vjp": lambda: lambda v: (pair := L.func.vjp(g, v))[1](pair[0])[0],
+        "jacrev": lambda: L.func.jacrev(g),
+        "jacfwd": lambda: L.func.jacfwd(g),
+        "hessian": lambda: L.func.hessian(real),
+    }[name]()
+
+
 def _shown(*values):
     """Arguments in words that are the same for both libraries."""
     return ", ".join(
@@ -414,9 +551,9 @@ def first_line(error):
     return type(error).__name__, re.sub(r"CPU(\w+)Type\{", r"torch.\1Tensor{", text)
 
 
-def run(library, number, steps=6):
+def run(library, number, steps=6, kind=Program):
     """Yields (what the step was, what it gave) of a program."""
-    program = Program(library, number)
+    program = kind(library, number)
     for _ in range(steps):
         try:
             said, f = program.step()
@@ -434,7 +571,7 @@ def run(library, number, steps=6):
         yield said + " leaves", held(library, program.tensors)
 
 
-def main(first=0, count=1000):
+def main(first=0, count=1000, kind=Program):
     """Prints the first difference of each program; returns how many differ."""
     import torch
 
@@ -443,7 +580,7 @@ def main(first=0, count=1000):
     warnings.simplefilter("ignore")
     differ = 0
     for number in range(first, first + count):
-        for (said, theirs), (_, mine) in zip(run(torch, number), run(rushlight, number)):
+        for (said, theirs), (_, mine) in zip(run(torch, number, kind=kind), run(rushlight, number, kind=kind)):
             if not same(theirs, mine):
                 differ += 1
                 print(f"{number}: {said}\n    PyTorch   {str(theirs)[:300]}\n    rushlight {str(mine)[:300]}", flush=True)
@@ -452,4 +589,4 @@ def main(first=0, count=1000):
 
 
 if __name__ == "__main__":
-    raise SystemExit(min(main(*map(int, sys.argv[1:3])), 1))
+    raise SystemExit(min(main(*map(int, sys.argv[1:3]), kind=Deep if "deep" in sys.argv[3:] else Program), 1))

@@ -13,7 +13,7 @@ from rushlight._core.tensor import not_a_dtype, on_gpu
 
 from rushlight._core.device cimport fill_bytes
 from rushlight._core.device import pinned_empty
-from rushlight._core.operator cimport Native, as_number, check_same, deliver_fill, deliver_shape, fill_number, native, number_code, show_definitions_doc, wrong_type
+from rushlight._core.operator cimport Native, as_number, check_same, deliver_fill, deliver_shape, fill_number, is_dense, native, number_code, show_definitions_doc, wrong_type
 from rushlight._core.tensor cimport *
 from rushlight._core.threads cimport parallel_for
 
@@ -335,11 +335,13 @@ cdef object like(str name, int kind, PyObject **args, Py_ssize_t n, tuple kwname
     cdef int place = o.place if o.place >= 0 else model.place
     cdef Tensor t
     if o.form == PRESERVE and not model.flags & CONTIGUOUS:
-        t = same_order(model, code, place)
+        t = empty_strided(code, model.ndim, model.sizes, model.strides, place) if is_dense(model) else same_order(model, code, place)
     else:
         t = empty(code, model.ndim, model.sizes, place)
         if o.form >= CHANNELS_LAST:
             t = channels_last(t, o.form)
+        elif o.form == PRESERVE:
+            memcpy(t.strides, model.strides, model.ndim * sizeof(int64_t))     # dims of size 1 may have others
     return finished(name, t, &o, kind, value)
 
 

@@ -40,7 +40,7 @@ cdef class Library(Operator):
     cdef public bint index_lists       # its lists hold indices, which may lie on the CPU
 
     def __cinit__(self, *args, **kwargs):
-        self.vectorcall = <void*>_enter_library
+        self.vectorcall = <void*>_called_library
 
     def __init__(self, forward, Signature signature, str label or None, tuple differentiable=()):
         self.forward, self.signature, self.label, self.differentiable = forward, signature, label, differentiable
@@ -96,6 +96,7 @@ cdef class Library(Operator):
             finally:
                 state.grad = old
             if result is not None and record and not self.keeps_format:
+                own(result, True)
                 return taped.record(self.signature, values, result)
         if result is None:
             result = self.run(forward, args, n, kwnames, record and self.backward is not None)
@@ -395,6 +396,13 @@ cdef object _enter_library(object self, PyObject** args, size_t nargsf, PyObject
     if _has_intercepted_list(args, n):
         return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, True, INTERCEPT)
     return _enter(self, args, nargsf, kwnames)
+
+
+cdef PyObject* _called_library(object self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:
+    cdef PyObject* result = (<entry_t>_enter_library)(self, args, nargsf, kwnames)
+    if result == NULL:
+        count_behind_self(<Operator>self, nargsf, kwnames)
+    return result
 
 
 cdef bint _has_intercepted_list(PyObject** args, Py_ssize_t n) except -1:

@@ -54,10 +54,11 @@ def mode_bit(uint32_t bit):
 
 cdef enum:
     MODE_SHAPES = 8      # nodes note the shapes of their results, for push()
+    MODE_LAYOUTS = 256   # the first gradient of a leaf may be laid out otherwise than the leaf
 
 MODES = {
     "function": MODE_FUNCTION, "profile": MODE_PROFILE, "anomaly": MODE_ANOMALY, "shapes": MODE_SHAPES, "cast": MODE_CAST, "asks": MODE_ASKS,
-    "plain": MODE_PLAIN, "nodes": MODE_NODES,
+    "plain": MODE_PLAIN, "nodes": MODE_NODES, "layouts": MODE_LAYOUTS,
 }
 
 

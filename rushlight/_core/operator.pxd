@@ -19,6 +19,7 @@ cdef Tensor resolve(Tensor t)                           # without lazy conj / ne
 cdef Tensor convert(Tensor t, int code)                 # other dtype, new memory, no tape
 cdef Tensor clone(Tensor t)                             # no tape
 cdef Tensor contiguous(Tensor t)                        # t itself or a row-major copy, no tape
+cdef Tensor row_major(Tensor t)                         # a row-major copy, no tape
 cdef int copy_into(Tensor target, Tensor source) except -1   # broadcast, converted; no tape, no version
 cdef int fill_number(Tensor target, const char* number) except -1   # all elements become a number given in their type; no tape, no version
 cpdef int check_writable(Tensor t) except -1

@@ -40,6 +40,9 @@ cdef extern from "Python.h":
     PyObject* PyTuple_GET_ITEM(object t, Py_ssize_t i)
     PyObject** PySequence_Fast_ITEMS(list values)
     object PyMethod_New(object function, object self)
+    void* PyEval_GetFrame()
+    void PyErr_Fetch(PyObject** kind, PyObject** value, PyObject** traceback)
+    void PyErr_Restore(PyObject* kind, PyObject* value, PyObject* traceback)
     object PyObject_Vectorcall(object callable, PyObject** args, size_t n, PyObject* kwnames)
 
 cdef dict _callbacks = callbacks.table
@@ -63,6 +66,9 @@ include "device_loop.pxi"
 include "casting.pxi"
 
 
+ctypedef PyObject* (*entry_t)(object self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept
+
+
 cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwnames):
     """The C entry of every operator: one test for interpreters and a profiler, then the family's own call."""
     cdef Py_ssize_t n = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
@@ -78,6 +84,13 @@ cdef object _enter(object self, PyObject** args, size_t nargsf, PyObject* kwname
     if (<Operator>self).lets_wait:
         return (<Operator>self).call(args, n, None if kwnames == NULL else <tuple>kwnames)
     return _run_within(<Operator>self, args, n, None if kwnames == NULL else <tuple>kwnames, False, 0)
+
+
+cdef PyObject* _called(object self, PyObject** args, size_t nargsf, PyObject* kwnames) noexcept:
+    cdef PyObject* result = (<entry_t>_enter)(self, args, nargsf, kwnames)
+    if result == NULL:
+        count_behind_self(<Operator>self, nargsf, kwnames)
+    return result
 
 
 cdef inline object _run_within(Operator op, PyObject** args, Py_ssize_t n, tuple kwnames, bint watched, uint32_t flags):
@@ -150,7 +163,7 @@ cdef class Operator:
     """A callable operator. ``definition`` is the function it was defined by."""
 
     def __cinit__(self, *args, **kwargs):
-        self.vectorcall = <void*>_enter
+        self.vectorcall = <void*>_called
 
     cdef object call(self, PyObject** args, Py_ssize_t n, tuple kwnames):
         raise TypeError(f"{self.__name__} cannot be called")
@@ -205,6 +218,7 @@ cdef int _install_vectorcall() except -1:
 
 
 include "binding.pxi"
+include "positions_told.pxi"
 include "outputs.pxi"
 include "pointwise.pxi"
 include "refusals.pxi"

@@ -68,7 +68,7 @@ cdef int check_overlap(Tensor out, Tensor source) except -1:
 
 cdef int check_apart(Tensor out, Tensor source) except -1:
     """Raises if out and source share memory, be it element by element."""
-    if out is source and out.count:
+    if out is source:
         raise _shared()
     if out.memory is source.memory and out.count and is_dense(out) and is_dense(source) and (_same_layout(out, source) or _overlap(out, source)):
         raise _shared()
@@ -92,7 +92,8 @@ cdef int check_shared(dict rules, str name, Tensor target, object given) except 
     cdef object apart, x
     if type(given) is list or type(given) is tuple:
         for x in given:
-            check_shared(rules, name, target, x)
+            if isinstance(x, Tensor) and (<Tensor>x).count:         # of those in a list the ones without elements are passed over
+                check_shared(rules, name, target, x)
     elif isinstance(given, Tensor) and (<Tensor>given).memory is target.memory:
         apart = rules.get(name, rules.get("*"))
         if apart is not None:

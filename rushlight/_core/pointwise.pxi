@@ -20,6 +20,7 @@ cdef frozenset _FACTORS = frozenset({"alpha", "value", "negative_slope", "beta",
 
 cdef struct Call:
     int n
+    int code                           # the promoted dtype, -1 while it is not known
     Operand[MAX_OPERANDS] operands
     PyObject* source[MAX_OPERANDS]     # borrowed: the argument behind each operand
 
@@ -52,6 +53,7 @@ cdef class Pointwise(Operator):
     cdef public object bools           # called with the operands where one is bool: it may refuse
     cdef public object mixed           # called with the operands where their tensors have several dtypes: it may refuse
     cdef public bint differentiable    # its results have gradients, where they are floating
+    cdef public bint unrecorded        # the tape takes no notice of its in-place form
     cdef public bint compares          # its results are truth values alone: complex numbers of half width are compared as wider ones
     cdef public int silent             # bits of the operands in whose place a number takes no part in promotion
     cdef public object ruled           # must out= keep its rule only where a number stands in an operand's place (True), or where none does (False)?
@@ -106,6 +108,7 @@ cdef class Pointwise(Operator):
         cdef object v
         cdef Tensor first = None
         cdef int[MAX_PARAMETERS] slot
+        c.code = -1
         for i in range(self.n_parameters):
             v = <object>values[i]
             if isinstance(v, Tensor):
@@ -179,6 +182,7 @@ cdef class Pointwise(Operator):
             code = C64
         if self.floating and category(code) < 2:
             code = get_default_dtype_code()
+        c.code = code
         program = self.program(kinds, baked, code, values)
         if self.integers is not None and category(code) < 2:
             self.integers(<object>c.source[1] if c.operands[1].tensor != NULL else as_number(<object>c.source[1]), DTYPES[code],
@@ -459,6 +463,9 @@ cdef object compute(Program p, Call* c):
     if thread_state().grad:
         mask = differentiable_mask(p, c)
     if mask and category(p.codes[0]) >= 2:
+        if p.real_gradient and category(p.codes[0]) == 3:
+            raise RuntimeError(f"{p.name} does not support automatic differentiation for outputs with complex dtype.\n"
+                               "  Take the real and the imaginary part (torch.view_as_real), or detach() the tensor.")
         node = PointwiseNode.record(p, c, mask)
     out = run_dense(p, c.operands) if p.n_out == 1 and not SMALL_WAIT else None
     if out is None:
@@ -506,21 +513,22 @@ cdef class InPlace(Operator):
         target = <Tensor>values[0]
         try:
             p = op.prepare(values, &c)
-        except RuntimeError:
+        except RuntimeError as error:
             refuse_target(op, values, target)
+            if c.code >= 0 and op.differentiable and isinstance(error, NotImplementedError) and not _can_cast(c.code, target.code):
+                raise cannot_cast(op, &c, c.code, target.code) from None
             raise
         if p is None:
             return op.with_numbers(self, args, n, kwnames)
         if not _can_cast(p.codes[0], target.code):
             refuse_target(op, values, target)
-            title = c_name(target.code) if op.ruled is True and any_number(&c) else dtype_title(target.code)
-            raise RuntimeError(f"result type {dtype_title(p.codes[0])} can't be cast to the desired output type {title}")
+            raise cannot_cast(op, &c, p.codes[0], target.code)
         if category(target.code) == 3 and category(p.codes[0]) == 2:
             raise RuntimeError(f"In-place {op.__name__} is not supported for complex tensors.\n"
                                f"  Its result is real: keep it under a name, as by y = x.{op.__name__}().")
         if op.fills and is_expanded(target):
             return _callbacks["fill_expanded"](target, <object>values[1], <object>values[2])
-        if thread_state().grad:
+        if thread_state().grad and not op.unrecorded:
             mask = differentiable_mask(p, &c)
         check_inplace(target, mask != 0)
         check_writable(target)
@@ -559,6 +567,12 @@ cdef class InPlace(Operator):
                 if node.gradient.kind[i] == 2:
                     node.saved[i] = save_result(target, 0)
         return target
+
+
+cdef object cannot_cast(Pointwise op, Call* c, int code, int target):
+    """The error for results that the tensor overwritten cannot hold."""
+    title = c_name(target) if op.ruled is True and any_number(c) else dtype_title(target)
+    return RuntimeError(f"result type {dtype_title(code)} can't be cast to the desired output type {title}")
 
 
 cdef int _write(Tensor target, Tensor source) except -1:

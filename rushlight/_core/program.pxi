@@ -44,6 +44,7 @@ cdef class Program:
     cdef public bint moves                # the identity of one dtype: a transposed copy has a kernel of its own
     cdef public bint row_major            # its results are row-major, however the operands lie
     cdef public int leads                 # the operand after which the results lie first
+    cdef public bint real_gradient        # a complex result has no gradient
     cdef dict device_kernels              # see device_loop.pxi
     cdef uint64_t last_device_key
     cdef LoadedKernel last_device_kernel
@@ -475,12 +476,23 @@ cdef int fill_number(Tensor target, const char* number) except -1:
 
 
 cdef Tensor convert(Tensor t, int code):
-    """t's elements in another dtype (new memory), strides kept where they are dense; no tape."""
+    """t's elements in another dtype (new memory), strides kept where they are dense, those of dims of size 1 too; no tape."""
     cdef Operand operand
     cdef list outputs = []
     operand.tensor = <PyObject*>t
     run_program(copy_program(code, t.code), &operand, outputs, False)
+    if is_dense(t) and not _runs_backwards(t):
+        memcpy((<Tensor>outputs[0]).strides, t.strides, t.ndim * sizeof(int64_t))
     return <Tensor>outputs[0]
+
+
+cdef bint _runs_backwards(Tensor t) noexcept:
+    """Is this a view that flips dims, as definitions make it?"""
+    cdef int i
+    for i in range(t.ndim):
+        if t.strides[i] < 0:
+            return True
+    return False
 
 
 cdef Tensor clone(Tensor t):
@@ -490,10 +502,11 @@ cdef Tensor clone(Tensor t):
 
 cdef Tensor contiguous(Tensor t):
     """t if it is contiguous, else a row-major copy; no tape."""
-    cdef Tensor out
-    if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG):
-        return t
-    t = resolve(t)
-    out = empty(t.code, t.ndim, t.sizes, t.place)
+    return t if t.flags & CONTIGUOUS and not t.flags & (CONJ | NEG) else row_major(t)
+
+
+cdef Tensor row_major(Tensor t):
+    """A row-major copy; no tape."""
+    cdef Tensor out = empty(t.code, t.ndim, t.sizes, t.place)
     copy_into(out, t)
     return out

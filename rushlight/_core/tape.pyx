@@ -204,8 +204,8 @@ cdef int _add_to_gradient(Tensor t, Tensor new) except -1:
 
 
 cdef Tensor _first_gradient(Tensor t, Tensor new):
-    """new as the start of t.grad: itself where nobody else can see it and it is laid out like t, else a copy."""
-    if _owned(new, 1) and _laid_out_like(t, new):
+    """new as the start of t.grad: itself where nobody else can see it and it is laid out like t, or need not be, else a copy."""
+    if _owned(new, 1) and _may_stay(t, new) and (_laid_out_like(t, new) or thread_state().modes & MODE_LAYOUTS):
         return new if new.base is None and new.node is None else alias(new)
     cdef Tensor out = _copy_like(t, new)
     return out if out.node is None else alias(out)
@@ -234,10 +234,13 @@ cdef bint _owned(Tensor g, Py_ssize_t references) noexcept:
     return (<PyObject*>g.base).ob_refcnt == 1 and (<PyObject*>g.memory).ob_refcnt == 2
 
 
+cdef bint _may_stay(Tensor t, Tensor g) noexcept:
+    """Is g, as it is, a gradient of t that may last? (A small piece must not keep a large buffer alive.)"""
+    return not g.flags & (CONJ | NEG) and g.code == t.code and g.count * ITEMSIZE[g.code] >= g.memory.length // 2
+
+
 cdef bint _laid_out_like(Tensor t, Tensor g) noexcept:
     cdef int i
-    if g.flags & (CONJ | NEG) or g.code != t.code or g.count * ITEMSIZE[g.code] < g.memory.length // 2:
-        return False                    # (a small piece must not keep a large buffer alive)
     if g.flags & CONTIGUOUS and t.flags & CONTIGUOUS:
         return True
     if not _dense(t):

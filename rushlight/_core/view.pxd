@@ -8,6 +8,6 @@ cdef Tensor transpose(Tensor t, int d0, int d1)
 cdef Tensor expand(Tensor t, int ndim, const int64_t* sizes)
 cdef Tensor select(Tensor t, int dim, int64_t index)
 cdef Tensor as_strided(Tensor t, int ndim, const int64_t* sizes, const int64_t* strides, int64_t offset)
-cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=*, bint number=*)
+cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=*)
 cdef Tensor cast(Tensor t, int code)
 cdef Node view_node(str label, object shape, Node source, int number, uint64_t sequence)   # shape None: a matrix transposed

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from rushlight._core.device cimport element
-from rushlight._core.operator cimport (Native, Signature, broadcast_shape, check_overlap, check_writable, clone, contiguous, convert, copy_into, looking, native, resolve, wrong_type)
+from rushlight._core.operator cimport (Native, Signature, broadcast_shape, check_overlap, check_writable, clone, contiguous, convert, copy_into, looking, native, resolve, row_major, wrong_type)
 from rushlight._core.operator cimport clone as raw_clone
 from rushlight._core.tape cimport bump, check_inplace, differentiable, link, link1, needs_grad, rebase, set_history
 from rushlight._core.tensor cimport *
@@ -465,9 +465,13 @@ cdef bint broadcasts_to(Tensor source, Tensor target) noexcept:
     return True
 
 
-cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False, bint number=False):
-    """Writes source's elements (broadcast, converted) to target, recorded. non_blocking: between pinned memory and a GPU it is only queued;
-    number: the source is a number, which may be written twice to a place."""
+cdef Tensor copy_(Tensor target, Tensor source, bint non_blocking=False):
+    """Writes source's elements (broadcast, converted) to target, recorded. non_blocking: between pinned memory and a GPU it is only queued."""
+    return written(target, source, non_blocking, False)
+
+
+cdef Tensor written(Tensor target, Tensor source, bint non_blocking, bint number):
+    """:func:`copy_`. number: the source is a number, which may be written twice to a place."""
     cdef bint record_it = thread_state().grad and (needs_grad(source) or needs_grad(target)) and (F16 <= target.code <= C128)
     cdef ViewNode node
     cdef int64_t[MAX_RANK] shape

@@ -89,6 +89,8 @@ cdef object permute_call(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef int64_t[MAX_RANK] dims
     cdef int k
     given = keyword(args, n, kwnames, "dims")
+    if given is None and n < 2:
+        raise TypeError('permute() missing 1 required positional arguments: "dims"')
     k = shape_argument(args + 1, n - 1, dims, "permute") if given is None else parse_ints(given, dims, MAX_RANK)
     return permute(t, k, dims)
 
@@ -259,9 +261,10 @@ cdef object clone_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = self_argument(args, n, "clone")
     cdef object form = keyword(args, n, kwnames, "memory_format")
     cdef Tensor out
-    if form is not None and str(form) != "torch.preserve_format":
+    kind = "torch.preserve_format" if form is None else str(form)
+    if kind != "torch.preserve_format" and kind != "torch.contiguous_format":
         return _callbacks["to_memory_format"](t, form, True)
-    out = raw_clone(resolve(t))
+    out = row_major(t) if kind == "torch.contiguous_format" else raw_clone(resolve(t))
     return record(t, out, IDENTITY, "CloneBackward0")
 
 
@@ -279,18 +282,26 @@ cdef object contiguous_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
 cdef object copy_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
     cdef Tensor t = self_argument(args, n, "copy_")
     cdef object source = <object>args[1] if n > 1 else keyword(args, n, kwnames, "src")
-    cdef bint number = not isinstance(source, Tensor)
-    if number:
-        if isinstance(source, (int, float, complex)):
-            source = number_for(t, source, t.count > 1)
-        else:
+    if not isinstance(source, Tensor):
+        if not isinstance(source, (int, float, complex)):
             raise wrong_type("copy_", "other", 1, "Tensor", source)
+        if type(source) is int and not -0x8000000000000000 <= source <= 0x7FFFFFFFFFFFFFFF:
+            raise OverflowError("int too big to convert\n  [copy_] as a tensor a number is an int64 first; fill_() takes larger ones.")
+        source = scalar_tensor(source, B1 if isinstance(source, bool) else I64 if isinstance(source, int) else F64 if isinstance(source, float) else C128)
     if (<Tensor>source).ndim > t.ndim and broadcasts_to(<Tensor>source, t):     # an assignment by index may have them
         raise RuntimeError(
             f"output with shape {list(t.shape)} doesn't match the broadcast shape {[1] * (source.ndim - t.ndim) + list(t.shape)}\n"
             "  [copy_] the source has more dims than the target; squeeze it.")
     non_blocking = <object>args[2] if n > 2 else keyword(args, n, kwnames, "non_blocking")
-    return copy_(t, <Tensor>source, bool(non_blocking), number)
+    return copy_(t, <Tensor>source, bool(non_blocking))
+
+
+cdef object fill_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
+    cdef Tensor t = self_argument(args, n, "fill_")
+    cdef object value = <object>args[1]
+    if not isinstance(value, (int, float, complex)):
+        raise wrong_type("fill_", "value", 1, "Number", value)
+    return written(t, number_for(t, value, t.count > 1), False, True)
 
 
 cdef object cast_operator(PyObject** args, Py_ssize_t n, tuple kwnames):
@@ -454,6 +465,10 @@ cdef list _OPERATORS = [
         >>> x = torch.ones(2, 3)
         >>> x.contiguous() is x, x.t().stride(), x.t().contiguous().stride()
         (True, (1, 3), (2, 1))
+        """),
+    native("fill_number_", fill_operator,
+        """fill_number_(input, value)
+        Overwrites every element with a number, which the dtype must be able to hold; the tensor may be expanded.
         """),
     native("copy_", copy_operator,
         """copy_(input, src, non_blocking=False)

@@ -10,6 +10,8 @@ cdef class Writing(Library):
     cdef public bint fills               # an expanded target may be written to as well, with a warning
     cdef readonly tuple places
     cdef public object gradient
+    cdef public object first             # what is refused before what is wrong with the target's memory, a function of the arguments that returns
+                                         # whether any memory will do; None: all that the definition refuses
     cdef public bint keeps_order         # the changed copy lies as the first argument does; else it is row-major
     cdef tuple keywords                  # names of the keyword-only parameters
 
@@ -55,8 +57,8 @@ cdef class Writing(Library):
             try:
                 self.check_target(target, values)
             except RuntimeError as error:
-                self.refuse(target, values)
-                raise error
+                if not self.permits(target, values):
+                    raise error
             if record and "original" in self.wanted:
                 original = clone(resolve(target))
         try:
@@ -70,14 +72,17 @@ cdef class Writing(Library):
             self.leave_node(values, source, target, original)
         return target
 
-    cdef int refuse(self, Tensor target, PyObject** values) except -1:
-        """Raises what the definition refuses, which is said before what is wrong with the target's memory."""
+    cdef bint permits(self, Tensor target, PyObject** values) except -1:
+        """May the write go on, whatever is wrong with the target's memory? Raises what is refused before that is said."""
+        cdef Py_ssize_t i
+        if self.first is not None:
+            return self.first(*[<object>values[i] for i in range(len(self.signature.names))])
         try:
             self.write(clone(resolve(target)), values)
         except (IndexError, RuntimeError) as error:
             if not is_of_element(error):
                 raise
-        return 0
+        return False
 
     cdef int check_target(self, Tensor target, PyObject** values) except -1:
         """Raises if the target, or memory that it shares with an operand, keeps the write from being what it should."""

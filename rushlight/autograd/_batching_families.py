@@ -205,6 +205,11 @@ def folded(func, args, kwargs, level):
 _SAME_SHAPE = {"_softmax", "_log_softmax"}
 
 
+def _example(value, dim, i, n):
+    """The i-th of n examples; where there is none, zeros of its shape, which tell those of results."""
+    return value.select(dim, i) if n else value.new_zeros((*value.shape[:dim], *value.shape[dim + 1 :]))
+
+
 def loop(func, args, kwargs, level):
     """Any operator: once per example, results stacked. Writes in place go to the examples' own memory."""
     import rushlight
@@ -213,15 +218,15 @@ def loop(func, args, kwargs, level):
     parts = [unwrap(x, level) for x in leaves]
     same = _levels.stack[level - 1][1] == "same" and func.__name__ in RANDOM
     results, n = [], batch_size(level)
-    for i in range(n):
-        one_args, one_kwargs = tree_unflatten([v if d is None else v.select(d, i) for v, d in parts], spec)
+    for i in range(max(n, 1)):
+        one_args, one_kwargs = tree_unflatten([v if d is None else _example(v, d, i, n) for v, d in parts], spec)
         with random.fork_rng(enabled=same and i < n - 1):  # what one example draws, all do
             results.append(func(*one_args, **one_kwargs))
     if writes(func):
         return args[0]
     flats = [tree_flatten(r) for r in results]
     stacked = [
-        wrap(rushlight.stack(column), 0, level) if isinstance(column[0], Tensor) else column[0]
+        wrap(rushlight.stack(column)[:n], 0, level) if isinstance(column[0], Tensor) else column[0]
         for column in zip(*(f for f, _ in flats))
     ]
     return tree_unflatten(stacked, flats[0][1])

@@ -244,8 +244,14 @@ def _where(mask, value, other):
 # -- products --
 
 
+_RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
+
+
 def _matmul(func, args, kwargs, level):
     a, b = args if len(args) == 2 else (args[0], kwargs.get("other", kwargs.get("mat2")))
+    ranks = _RANKS.get(func.__name__, (max(a.ndim, 1), max(b.ndim, 1)))
+    if (a.ndim, b.ndim) != ranks:
+        return loop(func, args, kwargs, level)  # where it says what is wrong
     left, right = a.ndim == 1, b.ndim == 1
     rank = max(a.ndim, b.ndim, 2)
     x = _operand(a, level, left, -2, rank)
@@ -320,6 +326,7 @@ RULES = {
     "new_empty": _new,
     "new_full": _new,
     "copy_": pointwise,
+    "fill_number_": pointwise,
     "__getitem__": _getitem,
     "__setitem__": _setitem,
     "_cat": _join,

@@ -327,6 +327,16 @@ def _block(parts, out, input, levels):
     return rows.movedim(0, levels).reshape(shape)
 
 
+def _refuse_complex(name, what, tree):
+    """Raises for complex tensors: as of real numbers their Jacobian would be another."""
+    for i, x in enumerate(tree_leaves(tree)):
+        if isinstance(x, Tensor) and x.is_complex():
+            raise RuntimeError(
+                f"{name}: Expected all {what} to be real but received complex tensor at flattened input idx: {i}\n"
+                "  Take torch.view_as_real() of it within the function."
+            )
+
+
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
     """A function that returns the Jacobian of ``func`` with respect to the arguments at argnums, by one reverse pass
     for all output elements.
@@ -344,9 +354,11 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
     def compute(*args, **kwargs):
+        _refuse_complex("jacrev", "inputs", args)
         with tape.Transformed():
             tracked = _Tracked(_select(args, argnums))
             result, aux = _split_aux(func(*_replace(args, argnums, tracked.trees), **kwargs), has_aux, "vjp(f, *primals)")
+            _refuse_complex("jacrev", "outputs", result)
             plain, spec, recorded = tracked.outputs(result, "vjp(f, *primals)")
             blocks = []
             for out in plain:
@@ -373,6 +385,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
     """
 
     def compute(*args, **kwargs):
+        _refuse_complex("jacfwd", "inputs", args)
         trees = _select(args, argnums)
         leaves, spec = tree_flatten(trees)
         for x in leaves:
@@ -384,7 +397,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error"):
             return func(*_replace(args, argnums, given), **kwargs)
 
         def push(*tangents):
-            _, *rest = jvp(inner, (trees,), (tree_unflatten(tangents, spec),), has_aux=has_aux)
+            result, *rest = jvp(inner, (trees,), (tree_unflatten(tangents, spec),), has_aux=has_aux)
+            _refuse_complex("jacfwd", "outputs", result)
             return rest[0], (rest[1] if has_aux else ())
 
         total = sum(counts)

@@ -78,6 +78,38 @@ class inference_mode(_DecoratorContextManager, tape.InferenceMode):
         return type(self)(self.mode)
 
 
+class enforce_grad_layout_policy(_DecoratorContextManager):
+    """Whether the first gradient of a leaf is copied where it is not laid out as the leaf is (for a leaf with gaps: row-major). Without
+    (``enable=False``) it stays as it comes, which saves the copy.
+
+    Takes effect at once as a call, for a block in a ``with`` statement, for a function as a decorator; in this thread alone.
+
+    >>> w = torch.ones(2, 3).t().requires_grad_()
+    >>> with torch.autograd.enforce_grad_layout_policy(False):
+    ...     (w * torch.ones(3, 2)).sum().backward()
+    >>> w.grad.stride()
+    (2, 1)
+    """
+
+    def __init__(self, enable=True):
+        self.mode = enable
+        self.prev = not tape.set_mode_bit(tape.MODES["layouts"], not enable)
+
+    def clone(self):
+        """A fresh block of the same mode."""
+        return type(self)(self.mode)
+
+    def __call__(self, function):
+        tape.set_mode_bit(tape.MODES["layouts"], not self.prev)  # as a decorator it must not take effect where it is written
+        return super().__call__(function)
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *error):
+        tape.set_mode_bit(tape.MODES["layouts"], not self.prev)
+
+
 class set_multithreading_enabled(_DecoratorContextManager):
     """Accepted for compatibility: the engine runs a pass on the thread that asked for it.
 

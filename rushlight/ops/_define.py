@@ -121,13 +121,14 @@ def pointwise(function=None, **options):
     the second operand, the dtype and whether the result has elements, where integers are computed with, and may refuse it; bools: one that
     is called with all operands where one of them is bool, and may refuse them; mixed: one that is called with them where their tensors have
     several dtypes; silent: the names of operands in whose place a number takes no part in promotion; gradient=False: results never have
-    one; compares: complex numbers of half width are compared as wider ones; held: the dtype computed in must hold the numbers in operands'
-    places: 'but halves', which may become infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers
-    in the last operand's place that are constants of a trace, since they make the expression simpler; fits: names of numbers that an
-    element of the dtype must be able to hold; leads: the position of the operand after which results lie, before the others; numbers: the
-    names of the operands in whose place a number may stand, if not in that of any but all (then one must be a tensor), or True: all may be
-    numbers, which give a 0-dim tensor; fills: in place it writes its last operand's one value, to an expanded target too, with a warning;
-    float8: it takes 8-bit floats as well, computed in float32 and rounded; row_major: results are row-major, however the operands lie;
+    one; None: nor takes the tape notice of the in-place form; "real": complex results have none; compares: complex numbers of half width
+    are compared as wider ones; held: the dtype computed in must hold the numbers in operands' places: 'but halves', which may become
+    infinite, 'always', or 'last', the last one in integers and half-width floats; common: numbers in the last operand's place that are
+    constants of a trace, since they make the expression simpler; fits: names of numbers that an element of the dtype must be able to hold;
+    leads: the position of the operand after which results lie, before the others; numbers: the names of the operands in whose place a
+    number may stand, if not in that of any but all (then one must be a tensor), or True: all may be numbers, which give a 0-dim tensor;
+    fills: in place it writes its last operand's one value, to an expanded target too, with a warning; float8: it takes 8-bit floats as
+    well, computed in float32 and rounded; row_major: results are row-major, however the operands lie;
     absent: for parameters that may be None, the function of the dtype that tells what that stands for; out: what out= must be
     (_outputs.py), if results are not converted; second: see :func:`library`; dtypes: 'any', 'real' (no complex), 'number' (no bool), 'real
     number' (neither), 'integral' (bool and integers), 'float' (floating only), 'inexact' (floating or complex): others are refused.
@@ -152,7 +153,8 @@ def _pointwise(function, *, name=None, floating=False, result=False, where="func
     op.gradient = lambda g: setattr(op, "stated", g) or op
     op.overloads, op.common, op.row_major = overloads and tuple(overloads.split()), common and frozenset(common), row_major
     op.fits, op.leads, op.numbers, op.fills = frozenset(fits.split()), leads, numbers is True, fills
-    op.float8, op.compares, op.differentiable = float8, compares, gradient
+    op.float8, op.compares, op.differentiable, op.unrecorded = float8, compares, bool(gradient), gradient is None
+    op.real_gradient = gradient == "real"
     if isinstance(numbers, str):
         op.tensors = sum(1 << i for i, p in enumerate(signature.names) if is_operand[i] and p not in numbers.split())
     state_second(op.label, second)
@@ -352,7 +354,7 @@ def trace(op, pattern, baked, code):
         outputs = tuple(ex.cast(e, type) if e.type == compute else e for e in outputs)
     program = core.Program(op.__name__, outputs, tuple(ty.CODES[_stored(e.type, type, compute)] for e in outputs),
                            tuple(ty.CODES[t] for t in in_types), op.result, op)  # fmt: skip
-    program.row_major, program.leads = op.row_major, op.leads
+    program.row_major, program.leads, program.real_gradient = op.row_major, op.leads, op.real_gradient
     return _described(program, op, pattern, baked)
 
 

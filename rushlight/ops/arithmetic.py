@@ -458,7 +458,7 @@ def _where(condition: b1, input, other):
     return fn.where(condition, input, other)
 
 
-@pointwise(overloads="TTN TTT", row_major=True, fills=True)
+@pointwise(overloads="TTN TTT", numbers="value", row_major=True, fills=True)
 def masked_fill(input, mask: b1, value: follows):
     """``input`` with ``value`` (a number or 0-dim tensor) where ``mask`` is True.
 

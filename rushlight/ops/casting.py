@@ -266,8 +266,7 @@ def to_memory_format(input, fmt, copy):
     name = fmt.name
     rank = _RANKS.get(name)
     if rank is None:
-        out = shape.contiguous(input)
-        return shape.clone(out) if copy and out is input else out
+        return shape.clone(input, memory_format=FORMATS["contiguous_format"]) if copy else shape.contiguous(input)
     if input.ndim != rank:
         raise RuntimeError(f"required rank {rank} tensor to use {name} format")
     strides = _channels_last_strides(input.shape)
@@ -505,7 +504,9 @@ def real(input):
     >>> torch.real(torch.tensor([1 + 2j]))
     tensor([1.])
     """
-    return shape.select(view_as_real(resolve_conj(input)), -1, 0) if input.is_complex() else input
+    if not input.is_complex():
+        return input
+    return shape.select(view_as_real(conj(input) if input.is_conj() else input), -1, 0)
 
 
 @composite(where="function property")

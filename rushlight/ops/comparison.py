@@ -224,7 +224,7 @@ def _largest(type):
 
 
 @pointwise(absent={"nan": lambda type: 0.0, "posinf": _largest, "neginf": lambda type: -_largest(type)},
-           out=exact("nan_to_num: dtype of out: {Given} should be same as input: {Has}"))  # fmt: skip
+           gradient="real", out=exact("nan_to_num: dtype of out: {Given} should be same as input: {Has}"))  # fmt: skip
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """nan, +inf and -inf replaced: by default by 0 and the largest and smallest finite numbers.
 
@@ -248,7 +248,7 @@ def _truth(x):
     return x if x.type == "b1" else fn.ne(x, 0)
 
 
-@pointwise(numbers="", gradient=False)
+@pointwise(numbers="", gradient=None)
 def logical_and(input, other):
     """True where both are nonzero.
 
@@ -258,7 +258,7 @@ def logical_and(input, other):
     return _truth(input) & _truth(other)
 
 
-@pointwise(numbers="", gradient=False)
+@pointwise(numbers="", gradient=None)
 def logical_or(input, other):
     """True where either is nonzero.
 
@@ -268,7 +268,7 @@ def logical_or(input, other):
     return _truth(input) | _truth(other)
 
 
-@pointwise(numbers="", gradient=False)
+@pointwise(numbers="", gradient=None)
 def logical_xor(input, other):
     """True where just one is nonzero.
 
@@ -278,7 +278,7 @@ def logical_xor(input, other):
     return _truth(input) ^ _truth(other)
 
 
-@pointwise(gradient=False)
+@pointwise(gradient=None)
 def logical_not(input):
     """True where ``input`` is zero.
 

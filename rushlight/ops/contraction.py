@@ -12,7 +12,7 @@ from ..lang.types import NAMES
 from . import movement, reduction, shape
 from ._define import Entry, compiled_in, composite, integer, library, planned, pointwise, registry, state_out
 from ._outputs import converted, elementwise, exact, sharing
-from .index import title, zeros_of
+from .index import check_tensor, title, zeros_of
 
 _PRODUCT_OUT = exact("tensordot: Expected the output tensor to have dtype {Has}, but got an output tensor with dtype {Given}")
 
@@ -381,6 +381,7 @@ def cross(input, other, dim: integer = None):
     >>> torch.cross(torch.tensor([1., 0., 0.]), torch.tensor([0., 1., 0.]), dim=0)
     tensor([0., 0., 1.])
     """
+    check_tensor("cross", "other", 2, other)
     if dim is None:
         warnings.warn(
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply use "

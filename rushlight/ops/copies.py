@@ -1,6 +1,5 @@
 """Tensors without history, and row-major copies of views: ``select_copy(x, 0, 1)`` is ``x.select(0, 1)`` in memory of its own."""
 
-from .._core import tensor as _tensor
 from . import casting, joining, shape
 from ._define import composite
 from ._outputs import exact
@@ -8,7 +7,7 @@ from ._outputs import exact
 
 def _copied(view):
     """``view`` in new, row-major memory."""
-    return shape.clone(view) if _tensor.is_row_major(view) else shape.contiguous(view)
+    return shape.clone(view, memory_format=casting.FORMATS["contiguous_format"])
 
 
 def _copy_of(name, view, example, out=exact):

@@ -21,7 +21,7 @@ _int64, _int32, _bool = _dtypes["int64"], _dtypes["int32"], _dtypes["bool"]
 
 
 def _check_index(name, input, index, other, src=None):
-    check_tensor(name, "index", 2, index)
+    check_tensor(name, "index", 3, index)
     if index.dtype is not _int64 and index.dtype is not _int32 and index.numel():
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if src is not None and input.dtype is not src.dtype:
@@ -139,7 +139,7 @@ def scatter_add(input, dim: integer, index, src):
     tensor([[5., 5., 0.],
             [0., 2., 9.]])
     """
-    check_tensor("scatter_add", "src", 3, src)
+    check_tensor("scatter_add", "src", 4, src)
     dim = _wrap(dim, input.ndim)
     _check_scatter("scatter", input, dim, index, src)
     _combine("add", input, dim, index, src)

@@ -47,6 +47,15 @@ def _slices(input, dim, index, negative, error):
 # -- reading --
 
 
+def _out_of_rows(input, dim):
+    """The error for an index that index_select does not find, by its value. PyTorch has another way for dim 1, whose errors are others."""
+    n = input.shape[dim] if input.ndim else 1
+    if input.ndim < 2 or (input.numel() and dim != 1):
+        return out_of_self(n)
+    said = "INDICES element is out of DATA bounds, id={} axis_dim={}" if n else "index_select(): self indexing axis dim should be positive"
+    return lambda value: RuntimeError(f"{said.format(value, n)}\n  The index must be in 0 to {n - 1}, the slices along dim {dim}.")
+
+
 @library(differentiable="input", batch="along", out=exact("{name}(): self and result must have the same scalar type"))
 def index_select(input, dim: integer, index):
     """The slices of ``input`` along ``dim`` at the positions in ``index``, a vector of integers (0 to size - 1).
@@ -55,13 +64,15 @@ def index_select(input, dim: integer, index):
     tensor([[3, 4],
             [3, 4]])
     """
-    check_tensor("index_select", "index", 2, index)
+    check_tensor("index_select", "index", 3, index)
     dim = _wrap(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
+    if not input.ndim and index.numel() != 1:
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     if index.dtype is not _int64 and index.dtype is not _int32:
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
-    out = read(*_slices(core.plain(input), dim, index, False, out_of_self(input.shape[dim] if input.ndim else 1)))
+    out = read(*_slices(core.plain(input), dim, index, False, _out_of_rows(input, dim)))
     return out if input.ndim else shape.reshape(out, ())
 
 
@@ -84,8 +95,8 @@ def zeros_of(sizes, grad):
 
 def check_source(name, input, dim, index, source):
     """The checks of index_add and index_reduce."""
-    check_tensor(name, "index", 2, index)
-    check_tensor(name, "source", 3, source)
+    check_tensor(name, "index", 3, index)
+    check_tensor(name, "source", 4, source)
     if index.ndim > 1:
         raise IndexError(
             f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim} with type: {title(index)} and "
@@ -168,8 +179,8 @@ def index_copy(input, dim: integer, index, source):
             [0., 0.],
             [1., 2.]])
     """
-    check_tensor("index_copy", "index", 2, index)
-    check_tensor("index_copy", "source", 3, source)
+    check_tensor("index_copy", "index", 3, index)
+    check_tensor("index_copy", "source", 4, source)
     dim = _wrap(dim, input.ndim)
     if index.ndim > 1:
         raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
@@ -211,6 +222,15 @@ def _check_copied_slices(input, dim, index, source):
 index_copy.quick = index_copy.inplace.quick = core.quick["index_copy"]
 
 
+def _refuses_dims_first(input, dim, *rest):
+    """Of index_copy_ nothing but the dim is looked at before what memory the tensors share."""
+    _wrap(dim, input.ndim)
+    return False
+
+
+index_copy.inplace.first = _refuses_dims_first
+
+
 @index_copy.backward_of
 def _(grad, dim, index, needs, shapes):
     given = shape.reshape(index_select(grad, dim, index), shapes[1]) if needs[1] else None
@@ -225,7 +245,7 @@ def index_fill(input, dim: integer, index, value):
     tensor([[7., 0., 7.],
             [7., 0., 7.]])
     """
-    check_tensor("index_fill", "index", 2, index)
+    check_tensor("index_fill", "index", 3, index)
     if index.dtype is not _int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     dim = _wrap(dim, input.ndim)

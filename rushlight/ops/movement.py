@@ -382,7 +382,7 @@ def narrow_copy(input, dim: integer, start, length):
     """
     if dim >= input.ndim > 0:
         raise RuntimeError(f"narrow_copy(): dim must be from {-input.ndim} to {input.ndim - 1}, but is {dim}")
-    return shape.clone(shape.narrow(input, dim, start, length))
+    return shape.clone(shape.narrow(input, dim, start, length), memory_format=FORMATS["contiguous_format"])
 
 
 @composite(where="function")
@@ -426,7 +426,12 @@ def _positions_of_combinations(n, r, with_replacement):
 
 def _inplace_view(name, view):
     def definition(input, *args, **kwargs):
-        return core.take_geometry(input, view(input, *args, **kwargs))
+        try:
+            turned = view(input, *args, **kwargs)
+        except (IndexError, RuntimeError):
+            _operator.refuse_leaf(input)
+            raise
+        return core.take_geometry(input, turned)
 
     definition.__name__ = name
     definition.__doc__ = (
@@ -447,6 +452,7 @@ as_strided_ = _inplace_view("as_strided_", shape.as_strided)
 def t_(input):
     """In-place version of :func:`t`: the tensor itself is transposed, without a copy, and returned."""
     if input.ndim > 2:
+        _operator.refuse_leaf(input)
         raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return core.take_geometry(input, shape.t(input))
 

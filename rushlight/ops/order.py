@@ -4,14 +4,16 @@ import math
 
 from .._core import operator as _operator
 from .._core import tensor as _tensor
+from .._core.tape import records
 from .._core.tensor import rename
 from ..lang import functions as fn
 from . import arithmetic, comparison, creation, gather, index, joining, masks, movement, reduction, scan, shape, sorting, statistics
 from ._define import composite, constant, integer, integers, library, planned, pointwise, rowwise
 from ._expect import expect
 from ._outputs import elementwise, exact
+from .casting import FORMATS
 from .extremum import _check_dim
-from .index import title
+from .index import check_tensor, title
 from .joining import _wrap
 
 _QUANTILE_OUT = exact("quantile() out tensor must be same dtype as the input tensor")
@@ -123,7 +125,7 @@ def _mode(input, dim: integer, keepdim):
     values, indices = gather.gather(rows, -1, end), gather.gather(order, -1, end)
     if input.ndim == 0:
         return shape.reshape(values, ()), shape.reshape(indices, ())
-    found = (shape.clone(sorting.back(r, input, dim)) for r in (values, indices))
+    found = (shape.clone(sorting.back(r, input, dim), memory_format=FORMATS["contiguous_format"]) for r in (values, indices))
     return tuple(r if keepdim else shape.squeeze(r, dim) for r in found)
 
 
@@ -147,8 +149,10 @@ def mode(input, dim=-1, keepdim=False, *, out=None):
     (tensor([1, 3]), tensor([3, 2]))
     """
     dim = _check_dim("mode", input, dim)
-    if input.is_complex():
+    if input.is_complex() and input.ndim and input.numel():
         raise NotImplementedError(f"\"mode_cpu\" not implemented for '{title(input)}'")
+    if input.is_complex() and records(input):
+        raise RuntimeError("mode does not support automatic differentiation for outputs with complex dtype.")
     return sorting._named("mode", _mode(input, dim, bool(keepdim)), out)
 
 
@@ -520,6 +524,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     tensor([[0., 4.],
             [5., 3.]])
     """
+    check_tensor("cdist", "x2", 2, x2)
     for name, x in (("X1", x1), ("X2", x2)):
         if x.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")

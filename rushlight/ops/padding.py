@@ -42,7 +42,7 @@ def constant_pad_nd(input, pad, value=0):
     out = middle = empty_beside(input, sizes)
     alone = input.numel() >= _WORTH_A_BORDER
     if not alone:
-        shape.copy_(out, value)
+        shape.fill_number_(out, value)
     for dim, start, n in inner:
         if alone:
             _fill_border(middle, dim, start, n, value)
@@ -59,7 +59,7 @@ def _fill_border(x, dim, start, n, value):
     """``value`` before and after the ``n`` places from ``start`` on of a dim."""
     for first, end in ((0, start), (start + n, x.shape[dim])):
         if first < end:
-            shape.copy_(shape.narrow(x, dim, first, end - first), value)
+            shape.fill_number_(shape.narrow(x, dim, first, end - first), value)
 
 
 def _cut(input, dim, before, after):

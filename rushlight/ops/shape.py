@@ -13,7 +13,7 @@ from ._define import Entry, composite, library, registry
 Tensor = _tensor.Tensor
 _native = _view.operators()
 _zeros = _creation.OPERATORS[1]
-_HIDDEN = ("slice", "cast")
+_HIDDEN = ("slice", "cast", "fill_number_")
 for _name, _op in _native.items():
     _where = () if _name in _HIDDEN else ("method",) if _name in ("view", "expand", "contiguous", "copy_") else ("function", "method")
     registry[_name] = Entry(_op, "native", _name, _where, __name__, (), {})
@@ -22,7 +22,7 @@ view, reshape, expand, transpose, permute = (_native[n] for n in ("view", "resha
 squeeze, unsqueeze, select, narrow, flatten = (_native[n] for n in ("squeeze", "unsqueeze", "select", "narrow", "flatten"))
 as_strided, diagonal, unfold, clone, contiguous = (_native[n] for n in ("as_strided", "diagonal", "unfold", "clone", "contiguous"))
 _EVERYTHING = slice(None)
-slice, cast, copy_, t = (_native[n] for n in ("slice", "cast", "copy_", "t"))
+slice, cast, copy_, fill_number_, t = (_native[n] for n in ("slice", "cast", "copy_", "fill_number_", "t"))
 
 
 # -- adjoints of views --
@@ -163,7 +163,7 @@ def fill_(input, value):
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     if isinstance(value, _tensor.Tensor) and (value is input or value._is_view()):  # it may be an element of what is overwritten
         value = clone(value)
-    return copy_(input, value)
+    return copy_(input, value) if isinstance(value, _tensor.Tensor) else fill_number_(input, value)
 
 
 @composite
@@ -176,7 +176,7 @@ def zero_(input):
     >>> x
     tensor([1., 0., 0.])
     """
-    return copy_(input, 0)
+    return fill_number_(input, 0)
 
 
 zero_.quick = _operator.quick["zero_"]

@@ -2,9 +2,12 @@
 
 import warnings
 
+from .._core import operator as _operator
 from .._core import tensor as _tensor
+from .._core.tape import records
 from . import arithmetic, casting, comparison, creation, elementary, padding, reduction, shape
 from ._define import composite, integer, integers
+from ._indexed import writing
 from ._outputs import converted, exact, meets, sharing, together
 
 _missing = object()
@@ -168,14 +171,31 @@ def dist(input, other, p=2):
 
 
 @composite(out=exact.by("aten::softmax"))
-def softmax(input, dim: integer, dtype=None):
+def softmax(input, dim: integer, dtype=None, *, out=None):
     """``exp(x) / sum(exp(x))`` along ``dim``, computed from the largest element on, so that nothing overflows.
 
     >>> torch.softmax(torch.tensor([[0., 0.], [1000., 0.]]), dim=1)
     tensor([[0.5000, 0.5000],
             [1.0000, 0.0000]])
     """
-    return _normalised(reduction._softmax, input, dim.__index__(), dtype)
+    result = _normalised(reduction._softmax, input, dim.__index__(), dtype)
+    return result if out is None else _written("softmax", result, out)
+
+
+@writing(where="", differentiable="input source", label="NotImplemented")
+def _without_derivative(input, source, name):
+    shape.copy_(input, source)
+
+
+@_without_derivative.backward_of
+def _(grad, name):
+    raise RuntimeError(f"derivative for aten::{name} is not implemented\n  The result was written to out=; leave it away for a gradient.")
+
+
+def _written(name, result, out):
+    """out= of an operator that PyTorch lets have a gradient, of which there is no derivative."""
+    _operator.deliver_out(result.detach(), out, name)
+    return _without_derivative.inplace(out, result, name) if records(result) else out
 
 
 def _normalised(op, input, dim, dtype):
@@ -191,13 +211,14 @@ def _normalised(op, input, dim, dtype):
 
 
 @composite(out=exact.by("aten::log_softmax"))
-def log_softmax(input, dim: integer, dtype=None):
+def log_softmax(input, dim: integer, dtype=None, *, out=None):
     """``log(softmax(x))`` along ``dim``, ``x - logsumexp(x)``, without underflow.
 
     >>> torch.log_softmax(torch.tensor([1000., 1000.]), dim=0)
     tensor([-0.6931, -0.6931])
     """
-    return _normalised(reduction._log_softmax, input, dim.__index__(), dtype)
+    result = _normalised(reduction._log_softmax, input, dim.__index__(), dtype)
+    return result if out is None else _written("log_softmax", result, out)
 
 
 def _chosen_dim(name, ndim):

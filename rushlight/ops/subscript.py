@@ -224,15 +224,31 @@ def index_put(input, indices, values, accumulate=False):
     >>> torch.zeros(3).index_put((torch.tensor([0, 2, 2]),), torch.ones(3), accumulate=True)
     tensor([1., 0., 2.])
     """
-    if len(indices) > input.ndim:
-        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+    _check_width(input, indices)
     if values.dtype is not input.dtype and not accumulate and _is_filling(indices, values):
         if values.is_cpu:
             _tensor.check_holds(input.dtype, values.item())
         values = shape.cast(values, input.dtype)
     if input.is_meta and any(i is not None and i.dtype is _bool for i in indices):
         return  # how many places a mask has is not known, and nothing is written
-    target, offsets = _locate(input, [None if i is None else _position(i) for i in indices])
+    places = [None if i is None else _position(i) for i in indices]
+    try:
+        target, spread, offsets = _spread_over(input, places, values)
+    except IndexError as error:
+        if getattr(error, "_of_element", False):  # indices are looked at last
+            _spread_over(input, [i if i is None or i.dtype.itemsize == 1 else creation.zeros_like(i) for i in places], values)
+        raise
+    write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
+
+
+def _check_width(input, indices):
+    if len(indices) > input.ndim:
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(indices)})")
+
+
+def _spread_over(input, indices, values):
+    """(rest of the input, values, byte offsets), as views of one shape: what is written, and where."""
+    target, offsets = _locate(input, indices)
     if not values.ndim:
         values = values.to(input.device)  # a number may lie on the CPU
     try:
@@ -248,7 +264,16 @@ def index_put(input, indices, values, accumulate=False):
             "Index put requires the source and destination dtypes match, got "
             f"{_title(input)} for the destination and {_title(values)} for the source."
         )
-    write("set" if not accumulate else "or" if input.dtype is _bool else "add", target, spread, offsets)
+    return target, spread, offsets
+
+
+def _is_free_of_memory(input, indices, values, accumulate):
+    """What is said before what memory the tensors share; a number that is written through a mask may come from anywhere."""
+    _check_width(input, indices)
+    return not accumulate and _is_filling(indices, values)
+
+
+index_put.inplace.first = _is_free_of_memory
 
 
 index.index_lists = index_put.index_lists = index_put.inplace.index_lists = True

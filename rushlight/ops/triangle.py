@@ -116,7 +116,9 @@ def diag(input, diagonal=0):
     """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return diag_embed(input, diagonal) if input.ndim == 1 else shape.clone(shape.diagonal(input, diagonal))
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    return shape.clone(shape.diagonal(input, diagonal), memory_format=casting.FORMATS["contiguous_format"])
 
 
 @composite
