@@ -11,7 +11,6 @@ middle of a large operator too. What a short process leaves undone the next one 
 import atexit
 import collections
 import contextlib
-import dataclasses
 import os
 import threading
 import time
@@ -30,15 +29,8 @@ _stop = threading.Event()
 _latest = 0.0  # when a kernel was last asked for that was not loaded yet
 
 
-@dataclasses.dataclass(frozen=True)
-class Draft:
-    """A kernel that runs unoptimized: its entry in the cache, its function's name, its text (packed), who compiles it, its stub."""
-
-    entry: str
-    symbol: str
-    text: bytes
-    host: llvm.Host
-    stub: int
+# A kernel that runs unoptimized: its entry in the cache, its function's name, its text (packed), what compiles it, its stub.
+Draft = collections.namedtuple("Draft", "entry symbol text host stub")
 
 
 def enabled():
