@@ -1,5 +1,7 @@
 """Rowwise kernels against the interpreter of the language: reductions, modes, shapes, levels and stages."""
 
+import itertools
+
 import numpy as np
 import pytest
 from kernel_calls import DTYPE, rng, run_rowwise, same, sample
@@ -175,8 +177,8 @@ def test_outputs_summed_to_a_smaller_shape(small, t, mode):
 
 @pytest.mark.parametrize("mode", ["row", "short", "column"])
 @pytest.mark.parametrize("shift", [0, 1])
-def test_streaming_writes_the_same(shift, mode):
-    """At addresses that are aligned and at others."""
+def test_streaming_and_fetching_write_the_same(shift, mode):
+    """At addresses that are aligned and at others; what is fetched behind the last row is not there."""
     x = E.input(0, "f32")
     outputs = ((x - f.mean(x), "f32"), (x, "bf16"), (f.sum(x), "f32"))
     for shape in [s for s in SHAPES if 0 not in s]:
@@ -184,13 +186,14 @@ def test_streaming_writes_the_same(shift, mode):
         if mode == "column":
             values = np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 1, 3)), 3, 1)
         results = []
-        for stream in (False, True):
+        for stream, fetch in itertools.product([False, True], repeat=2):
             outs = [aligned(shape, d, shift, mode) for d in ("f4", "u2")] + [room(shape, "f32", False)]
-            address = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*outs, values]), stream=stream)
+            address = cpu.rowwise(outputs, ("f32",), mode, letters(mode, [*outs, values]), stream=stream, fetch=fetch)
             run_rowwise(address, [*outs, values], shape[:2], shape[2:])
             results.append(outs)
-        for plain, streamed in zip(*results, strict=True):
-            same(plain, streamed)
+        for plain, *others in zip(*results, strict=True):
+            for other in others:
+                same(plain, other)
 
 
 def aligned(shape, dtype, shift, mode):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import rushlight as rl
+
 # Each line is one result; sizes are beyond those at which work is split over threads, and no multiples of what it is split into.
 CALLS = """
 a.sum(), a.sum(0), a.sum(1), a.mean(), a.std(), a.var(0), a.prod(), a.amax(0), a.argmax(), a.norm(), a.logsumexp(1)
@@ -100,3 +102,18 @@ def test_same_bits(one_thread, threads):
 
 def test_a_second_run_gives_the_same_bits(one_thread):
     assert bits(1) == one_thread
+
+
+@pytest.mark.parametrize("columns", [256, 1024, 4099, 40_000])
+def test_rows_beyond_the_caches(columns):
+    """Rows are fetched while those before them are written, and results are the same as of few at a time."""
+    x = rl.randn(3_000_000 // columns, columns, requires_grad=True)
+    weight, call = rl.rand(columns), rl.nn.functional.layer_norm
+    for operator in (lambda x: x.softmax(1), lambda x: call(x, (columns,), weight), lambda x: x.log_softmax(1)):
+        whole = operator(x)
+        (gradient,) = rl.autograd.grad(whole, x, x.detach())
+        for begin in range(0, len(x), max(len(x) // 7, 1)):
+            some = x[begin : begin + 3].detach().requires_grad_()
+            part = operator(some)
+            assert rl.equal(part, whole[begin : begin + 3])
+            assert rl.equal(rl.autograd.grad(part, some, some.detach())[0], gradient[begin : begin + 3])

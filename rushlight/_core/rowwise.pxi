@@ -44,7 +44,7 @@ cdef class RowProgram(Program):
             self.is_full[i] = full[i]
 
     cdef row_kernel_t row_kernel(self, uint64_t key) except NULL:
-        """key: layout bits | 1 << 48 for column mode | 1 << 49 for short lines | stage << 50 (0 whole, 1 partial, 2 finish) | 1 << 62 for streaming."""
+        """key: layout bits | 1 << 48 for column mode | SHORT_LINES | stage << 50 (0 whole, 1 partial, 2 finish) | FETCHED | STREAMED."""
         cdef object address
         if key == self.last_key and self.last_kernel != NULL:
             return <row_kernel_t>self.last_kernel
@@ -55,7 +55,7 @@ cdef class RowProgram(Program):
             if stage != "whole":
                 n = len(self.slots) + (self.n_in if stage == "partial" else n)
             letters = "".join(["csv"[(key >> (2 * i)) & 3] for i in range(n)])
-            address = _compile_row_kernel(self, letters, ("row", "column", "short")[key >> 48 & 3], stage, bool(key >> 62))
+            address = _compile_row_kernel(self, letters, ("row", "column", "short")[key >> 48 & 3], stage, bool(key & STREAMED), bool(key & FETCHED))
             self.kernels[key] = address
         self.last_key = key
         self.last_kernel = <kernel_t><void*><size_t>address
@@ -79,7 +79,7 @@ cdef object _compile_row_kernel = None
 
 
 def set_row_compiler(function):
-    """Registers (program, layout letters, mode, stage, stream) -> address."""
+    """Registers (program, layout letters, mode, stage, stream, fetch) -> address."""
     global _compile_row_kernel
     _compile_row_kernel = function
 
@@ -323,11 +323,7 @@ cdef int run_rows(RowProgram p, Operand* operands, Space* space, bint keepdim, l
         return 0
     if rows * length >= WORTH_LEVELS and not p.split and (p.flat or _too_few(&loop, rows)) and run_levels(p, operands, space, keepdim, outputs):
         return 0
-    if _short_lines(&loop, p):
-        key |= <uint64_t>1 << 49
-    elif _rows_exceed_caches(&loop, p, rows * length):
-        key |= <uint64_t>1 << 62
-    loop.kernel = p.row_kernel(key)
+    loop.kernel = p.row_kernel(_whole_rows(key, &loop, p, rows, length))
     return _spread_rows(&loop, rows, length, p.work)
 
 
@@ -355,62 +351,6 @@ cdef inline int _spread_rows(RowLoop* loop, int64_t rows, int64_t length, int64_
     with nogil:
         parallel_for(_run_rows, loop, 0, rows, grain)
     return 0
-
-
-cdef bint _column_mode(RowLoop* loop, RowProgram p) noexcept:
-    """Vectorise along the inner kept dim: when it is dense and the inner reduced one is not."""
-    cdef int o
-    cdef int64_t item
-    if loop.kept[0] == 1:
-        return False
-    for o in range(loop.n_operands):
-        if p.is_full[o]:
-            item = p.itemsize[o]
-            if loop.reduced[0] > 1 and loop.reduced_stride[o][0] == item:
-                return False
-    for o in range(loop.n_operands):
-        if p.is_full[o] and loop.kept_stride[o][0] == p.itemsize[o]:
-            return True
-    return False
-
-
-cdef bint _short_lines(RowLoop* loop, RowProgram p) noexcept:
-    """Do rows consist of many lines of about a vector? What is summed to a smaller shape must be the same for all of them."""
-    cdef int o
-    if loop.column or loop.reduced[0] == 1 or loop.reduced[0] > 32 or loop.reduced[1] < 8:
-        return False
-    for o in range(p.n_out):
-        if p.summed is not None and p.summed[o] and loop.reduced_stride[o][1]:
-            return False
-    return True
-
-
-cdef bint _rows_exceed_caches(RowLoop* loop, RowProgram p, int64_t count) noexcept:
-    """Is a result over the whole space better written around the caches? ``count``: the elements of the space. See _exceeds_caches."""
-    cdef int64_t item = 0
-    cdef int o
-    cdef bint written = False
-    if count < STREAM_BYTES // 64:
-        return False
-    for o in range(loop.n_operands):
-        if p.is_full[o] and (loop.kept[0] == 1 or loop.kept_stride[o][0]) and (loop.kept[1] == 1 or loop.kept_stride[o][1]) and (
-                loop.reduced[0] == 1 or loop.reduced_stride[o][0]) and (loop.reduced[1] == 1 or loop.reduced_stride[o][1]):
-            item += p.itemsize[o]
-            written |= o < p.n_out
-    return written and item * count > STREAM_BYTES
-
-
-cdef uint64_t _row_key(RowLoop* loop, RowProgram p) noexcept:
-    cdef uint64_t key = <uint64_t>1 << 48 if loop.column else 0
-    cdef int o
-    cdef int64_t s, n = loop.kept[0] if loop.column else loop.reduced[0]
-    for o in range(loop.n_operands):
-        s = loop.kept_stride[o][0] if loop.column else loop.reduced_stride[o][0]
-        if s == 0:
-            key |= <uint64_t>1 << (2 * o)
-        elif s != p.itemsize[o] and n > 1:
-            key |= <uint64_t>2 << (2 * o)
-    return key
 
 
 cdef bint flag_of(Operator op, value) except -1:

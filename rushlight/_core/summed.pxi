@@ -57,7 +57,6 @@ cdef bint run_summed(RowProgram p, Operand* operands, Space* space, bint keepdim
     cdef Summing s
     cdef int64_t[MAX_OPERANDS][MAX_RANK] strides
     cdef int64_t length = 1, pieces, whole
-    cdef uint64_t key
     cdef int d, o, k
     cdef list held = _put_row_inputs(p, operands, space, keepdim, &loop, strides)
     s.n, s.rows, s.loop, loop.n_operands = 0, 1, &loop, p.n_out + p.n_in
@@ -84,12 +83,7 @@ cdef bint run_summed(RowProgram p, Operand* operands, Space* space, bint keepdim
             outputs.clear()
             return False
         loop.ptr[s.output[k]] = _put_sums(s.output[k], p, <tuple>shapes[s.output[k]], pieces, outputs)
-    key = _row_key(&loop, p)
-    if _short_lines(&loop, p):
-        key |= <uint64_t>1 << 49
-    elif _rows_exceed_caches(&loop, p, s.rows * length):
-        key |= <uint64_t>1 << 62
-    loop.kernel = p.row_kernel(key)
+    loop.kernel = p.row_kernel(_whole_rows(_row_key(&loop, p), &loop, p, s.rows, length))
     with nogil:
         parallel_for(_run_pieces, &s, 0, pieces, max(<int64_t>1, 2 * GRAIN // (s.piece * length)))
     if pieces > 1:

@@ -31,7 +31,7 @@ def pointwise(outputs, inputs, layout, stream=False, interleaved=False, name="po
     return _kernel("pointwise", name, described(outputs), (tuple(inputs), layout, bool(stream), bool(interleaved)), write)
 
 
-def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):
+def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, fetch=False, name="rowwise"):
     """The address of the kernel that computes ``outputs``, expressions with reductions.
 
     outputs: tuple of ``(Expr, store type)``, or ``(Expr, store type, "full")`` for a ROW expression that is to be
@@ -40,7 +40,7 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False,
     inputs: tuple of load types; rows: the positions of those that have the kept dims only.
     mode: 'row' or 'column'; layout: a letter for each operand, for the vectorised axis.
     stage: 'whole', or 'partial' and 'finish' with operands of the types :func:`partial_types` between them.
-    stream: write FULL outputs with non-temporal stores.
+    stream: write FULL outputs with non-temporal stores. fetch: while a row is written, fetch the next one's elements ('row' alone).
     """
     outputs = [tuple(o) for o in outputs]
 
@@ -53,10 +53,10 @@ def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False,
         values = lowered(roots, stage, len(inputs))
         stored = [(v, v.type) for v in values] if stage == "partial" else [(v, *o[1:]) for v, o in zip(values, outputs, strict=True)]
         types = tuple(inputs) + (partial_slots(roots) if stage == "finish" else ())
-        return MODES[mode](stored, types, layout, stage, frozenset(rows), stream=stream).write(symbol)
+        return MODES[mode](stored, types, layout, stage, frozenset(rows), stream=stream, fetch=fetch).write(symbol)
 
     graph = cache.serialised([o[0] for o in outputs]), tuple(o[1:] for o in outputs)
-    return _kernel("rowwise", name, graph, (tuple(inputs), mode, layout, stage, tuple(rows), bool(stream)), write)
+    return _kernel("rowwise", name, graph, (tuple(inputs), mode, layout, stage, tuple(rows), bool(stream), bool(fetch)), write)
 
 
 def partial_types(outputs):

@@ -34,7 +34,7 @@ class Rowwise(Rows):
 
     axis = None  # the vectorised axis' position among AXES
 
-    def __init__(self, *args, stream=False):
+    def __init__(self, *args, stream=False, fetch=False):
         super().__init__(*args)
         self.fn = Function()
         self.lanes = host().vector_bits // self._bits()
@@ -206,8 +206,9 @@ class AlongRows(Rowwise):
     axis = 2
     DEAR = 8  # from so many operations on it pays to keep a value in memory rather than to compute it again
 
-    def __init__(self, *args, stream=False):
+    def __init__(self, *args, stream=False, fetch=False):
         super().__init__(*args, stream=stream)
+        self.fetched = [k for k in range(len(self.outputs), len(self.types)) if fetch and self.layout[k] == "c"]
         self.parked, self.parking = self._parked()
         if self.parking in self.streamed:
             self.streamed = []
@@ -380,10 +381,17 @@ class AlongRows(Rowwise):
     def _finish(self, line, j, i, mask=None, stream=None):
         """Write the FULL outputs of one vector; ``stream``: the alignment of those that are written around the caches."""
         machine, addresses, access = self._at(line, j, i, mask, stream)
+        if mask is None:
+            self._fetch_next(addresses)
         if self.parked is not None:
             k = self.parking
             machine.values[self.parked] = access.read(self._place(k, addresses[k]), self.parked.type)
         self._write_full(machine, addresses, access)
+
+    def _fetch_next(self, addresses):
+        """While a row is written the next one comes to the second-level cache: of itself the processor looks no further than a page."""
+        for k in self.fetched:
+            self.fn.call("llvm.prefetch.p0", "void", f"ptr {advance(self.fn, addresses[k], f'%k0.{k}')}", "i32 0", "i32 2", "i32 1")
 
     def _write_row(self, k, output):
         """Every lane holds the result: lane 0 is stored."""

@@ -17,7 +17,7 @@ class AlongShortLines(AlongRows):
 
     UNROLL = 4
 
-    def __init__(self, *args, stream=False):
+    def __init__(self, *args, stream=False, fetch=False):
         super().__init__(*args)
 
     def _start(self):

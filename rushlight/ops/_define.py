@@ -478,7 +478,7 @@ def compile_kernel(program, letters, stream, long):
     return cpu.pointwise(outputs, inputs, letters, stream, long and interleaves(roots), name=program.name)
 
 
-def compile_row_kernel(program, letters, mode, stage, stream):
+def compile_row_kernel(program, letters, mode, stage, stream, fetch):
     """The address of a kernel of a rowwise program."""
     from ..codegen import cpu
 
@@ -490,7 +490,7 @@ def compile_row_kernel(program, letters, mode, stage, stream):
     )
     rows = program.info[1]
     inputs = tuple(ty.NAMES[c] for c in program.in_codes)
-    return cpu.rowwise(outputs, inputs, mode, letters, stage, rows=rows, stream=stream, name=program.name)
+    return cpu.rowwise(outputs, inputs, mode, letters, stage, rows=rows, stream=stream, fetch=fetch, name=program.name)
 
 
 def _simplified(program):

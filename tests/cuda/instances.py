@@ -54,7 +54,7 @@ class Recorder:
             self.pointwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), layout), name)
             return self.real[0](outputs, inputs, layout, stream, interleaved, name)
 
-        def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, name="rowwise"):
+        def rowwise(outputs, inputs, mode, layout, stage="whole", rows=(), stream=False, fetch=False, name="rowwise"):
             self.rowwise.setdefault((tuple(map(tuple, outputs)), tuple(inputs), mode, layout, stage, tuple(rows)), name)
             return self.real[1](outputs, inputs, mode, layout, stage, rows, stream, name)
 
