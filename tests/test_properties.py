@@ -290,7 +290,7 @@ def reductions(draw):
 
 
 def turned(x, a, turn):
-    return (x.permute(*reversed(range(x.ndim))), a.transpose()) if turn else (x, a)
+    return (x.permute(tuple(reversed(range(x.ndim)))), a.transpose()) if turn else (x, a)
 
 
 @settings(relaxed, max_examples=120)
